@@ -1,0 +1,75 @@
+/** The only file that reads a clock or sets a timer. Everything else is given an instant. */
+import { setTimeout as delay } from 'node:timers/promises'
+
+/** Epoch milliseconds, UTC. */
+export type Instant = number
+
+export const secondMs = 1_000
+export const minuteMs = 60 * secondMs
+export const hourMs = 60 * minuteMs
+export const dayMs = 24 * hourMs
+
+export interface Clock {
+  /** Current instant, epoch ms. */
+  now(): Instant
+  /** Resolves after `ms` (0 to 2^31-1) or rejects with the signal's reason. Only production loops sleep. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  sleep: async (ms, signal) => {
+    await delay(Math.min(ms, 2 ** 31 - 1), undefined, signal ? { signal } : {})
+  },
+}
+
+/** A clock that tests and the simulator move by hand. Sleepers wake in the order of their instants. */
+export class VirtualClock implements Clock {
+  #now: Instant
+  #sleepers: { at: Instant; wake: () => void }[] = []
+
+  constructor(start: Instant) {
+    this.#now = start
+  }
+
+  now(): Instant {
+    return this.#now
+  }
+
+  sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted()
+    return new Promise((wake, fail) => {
+      const sleeper = { at: this.#now + ms, wake }
+      this.#sleepers.push(sleeper)
+      signal?.addEventListener('abort', () => {
+        this.#sleepers = this.#sleepers.filter((other) => other !== sleeper)
+        fail(signal.reason as Error)
+      })
+    })
+  }
+
+  /** Moves time forward, waking each sleeper at its own instant. */
+  async advance(ms: number): Promise<void> {
+    const end = this.#now + ms
+    for (;;) {
+      const next = this.#sleepers.filter((s) => s.at <= end).sort((a, b) => a.at - b.at)[0]
+      if (!next) break
+      this.#sleepers = this.#sleepers.filter((s) => s !== next)
+      this.#now = next.at
+      next.wake()
+      await delay(0)
+    }
+    this.#now = end
+  }
+}
+
+/** A monotonic stopwatch in milliseconds, for measurements only. */
+export function stopwatch(): () => number {
+  const start = performance.now()
+  return () => performance.now() - start
+}
+
+/** ISO 8601 in UTC with whole seconds: `2026-11-20T12:00:00Z`. */
+export function iso(at: Instant): string {
+  return new Date(at).toISOString().replace(/\.\d{3}Z$/, 'Z')
+}

@@ -1,0 +1,102 @@
+/**
+ * Two kinds of failure. A Refusal is an expected "no" with a stable code: it says what failed, why, and what to do.
+ * Anything else thrown is a bug and leaves the process as an opaque error with an id.
+ */
+
+/** What each refusal means at each edge. `http` is also the EST status; `exit` the exit code of the command line. */
+interface RefusalRule {
+  readonly http: number
+  readonly exit: number
+}
+
+const request = { http: 400, exit: 3 }
+const forbidden = { http: 403, exit: 4 }
+const unauthenticated = { http: 401, exit: 4 }
+const missing = { http: 404, exit: 5 }
+const unavailable = { http: 503, exit: 6 }
+const setup = { http: 500, exit: 7 }
+
+export const refusalRules = {
+  // the request itself
+  malformed: request,
+  'bad-signature': request,
+  'bad-algorithm': request,
+  'weak-key': request,
+  'hostile-name': request,
+  'pop-linking-failed': request,
+  'unsupported-media-type': { http: 415, exit: 3 },
+  'too-large': { http: 413, exit: 3 },
+  'method-not-allowed': { http: 405, exit: 3 },
+  'not-implemented': { http: 501, exit: 3 },
+  'invalid-input': request,
+  // who asks
+  unauthenticated,
+  'secret-invalid': unauthenticated,
+  'certificate-unknown': forbidden,
+  'certificate-untrusted': forbidden,
+  'certificate-expired': forbidden,
+  'certificate-retired': forbidden,
+  'device-unknown': forbidden,
+  'device-revoked': forbidden,
+  'device-quarantined': forbidden,
+  // what policy says
+  'too-early': forbidden,
+  'subject-changed': forbidden,
+  'key-type-not-allowed': request,
+  'key-reused': forbidden,
+  'key-blocked': forbidden,
+  'profile-not-allowed': forbidden,
+  'renewal-not-allowed': forbidden,
+  'approval-rejected': forbidden,
+  'pop-linking-required': forbidden,
+  'server-keygen-not-allowed': forbidden,
+  'profile-unknown': missing,
+  'not-found': missing,
+  'already-exists': { http: 409, exit: 3 },
+  // our own state
+  'issuer-unavailable': unavailable,
+  overloaded: unavailable,
+  'store-busy': unavailable,
+  'disk-full': unavailable,
+  'lint-failed': setup,
+  'path-invalid': { http: 400, exit: 3 },
+  'configuration-invalid': setup,
+  'data-directory-invalid': setup,
+  'data-directory-newer': setup,
+  'passphrase-wrong': setup,
+  'audit-invalid': { http: 500, exit: 8 },
+} as const satisfies Record<string, RefusalRule>
+
+export type RefusalCode = keyof typeof refusalRules
+
+export interface RefusalHints {
+  /** When the same request may succeed, from now, ms. */
+  readonly retryAfterMs?: number
+  readonly cause?: unknown
+}
+
+export class Refusal extends Error {
+  readonly code: RefusalCode
+  readonly retryAfterMs: number | null
+
+  /** @param detail what failed, why, and what to do: one line, no secrets, safe to show to the requester */
+  constructor(code: RefusalCode, detail: string, hints: RefusalHints = {}) {
+    super(detail, hints.cause === undefined ? {} : { cause: hints.cause })
+    this.name = 'Refusal'
+    this.code = code
+    this.retryAfterMs = hints.retryAfterMs ?? null
+  }
+}
+
+/** A broken invariant: our own bug. The unit of work stops and nothing of it is committed. */
+export class InvariantError extends Error {
+  override readonly name = 'InvariantError'
+}
+
+export function assert(condition: unknown, invariant: string): asserts condition {
+  if (!condition) throw new InvariantError(invariant)
+}
+
+export function assertNever(value: never): never {
+  throw new InvariantError(`unexpected case: ${JSON.stringify(value)}`)
+}
