@@ -1,0 +1,151 @@
+/**
+ * The command tree. Each noun is one file that is loaded only when it is typed, so that `perennial --help` stays
+ * quick and a command file may import whatever it needs at its top.
+ */
+import { Command, Option } from 'commander'
+import type { CliContext } from './context.ts'
+import { exitCodeHelp } from './failure.ts'
+
+/** What a command file exports: `export function registerDevice(program: Command, cli: CliContext): void`. */
+export type Register = (program: Command, cli: CliContext) => void
+
+interface Noun {
+  readonly name: string
+  readonly summary: string
+  readonly group: string
+  load(): Promise<Register>
+}
+
+const operate = 'Operate:'
+const inventory = 'Fleet:'
+const authority = 'Authority:'
+
+export const nouns: readonly Noun[] = [
+  {
+    name: 'init',
+    summary: 'create the data directory: root CA, issuing CA, audit key, EST server certificate',
+    group: operate,
+    load: async () => (await import('./init.ts')).registerInit,
+  },
+  {
+    name: 'serve',
+    summary: 'run the platform: EST, status, admin endpoints and the jobs',
+    group: operate,
+    load: async () => (await import('./serve.ts')).registerServe,
+  },
+  {
+    name: 'demo',
+    summary: 'initialise, serve and enrol a small fleet of simulated devices',
+    group: operate,
+    load: async () => (await import('./demo.ts')).registerDemo,
+  },
+  {
+    name: 'doctor',
+    summary: 'check this installation and say what to do',
+    group: operate,
+    load: async () => (await import('./doctor.ts')).registerDoctor,
+  },
+  {
+    name: 'config',
+    summary: 'check or print the configuration',
+    group: operate,
+    load: async () => (await import('./config.ts')).registerConfig,
+  },
+  {
+    name: 'device',
+    summary: 'register, import, list and approve devices',
+    group: inventory,
+    load: async () => (await import('./device.ts')).registerDevice,
+  },
+  {
+    name: 'cert',
+    summary: 'list, inspect, verify and import certificates; what expires next',
+    group: inventory,
+    load: async () => (await import('./cert.ts')).registerCert,
+  },
+  {
+    name: 'ca',
+    summary: 'list, export and create certificate authorities',
+    group: authority,
+    load: async () => (await import('./ca.ts')).registerCa,
+  },
+  {
+    name: 'trust',
+    summary: 'manufacturer CAs whose factory identities may enrol',
+    group: authority,
+    load: async () => (await import('./trust.ts')).registerTrust,
+  },
+  {
+    name: 'profile',
+    summary: 'certificate profiles in force',
+    group: authority,
+    load: async () => (await import('./profile.ts')).registerProfile,
+  },
+  {
+    name: 'policy',
+    summary: 'check profiles, issuers and renewal windows against each other',
+    group: authority,
+    load: async () => (await import('./policy.ts')).registerPolicy,
+  },
+  {
+    name: 'audit',
+    summary: 'read, verify and export the audit log',
+    group: authority,
+    load: async () => (await import('./audit.ts')).registerAudit,
+  },
+  {
+    name: 'completion',
+    summary: 'shell completion for bash, zsh or fish',
+    group: 'Other:',
+    load: async () => (await import('./completion.ts')).registerCompletion,
+  },
+]
+
+/**
+ * The program with the noun that `argv` names fully registered and every other one as a stub with its summary.
+ * @param argv without the runtime and the script; `null` loads every noun (completion, tests of the help)
+ */
+export async function buildProgram(argv: readonly string[] | null, cli: CliContext): Promise<Command> {
+  const program = createRoot(cli)
+  const typed = argv === null ? null : findNoun(argv)
+  for (const noun of nouns) {
+    if (argv === null || noun.name === typed) (await noun.load())(program, cli)
+    const command = program.commands.find((each) => each.name() === noun.name) ?? program.command(noun.name)
+    command.description(command.description() || noun.summary).summary(noun.summary)
+    command.helpGroup(noun.group)
+  }
+  cli.attach(program)
+  return program
+}
+
+function createRoot(cli: CliContext): Command {
+  const program = new Command('perennial')
+  program
+    .description('Keeps the X.509 certificates of device fleets alive.')
+    .usage('<command> [options]')
+    .addOption(new Option('--data <dir>', 'data directory (PERENNIAL_DATA; default ./perennial-data)'))
+    .addOption(
+      new Option('--passphrase-file <file>', 'file with the passphrase of the CA keys (PERENNIAL_PASSPHRASE_FILE)'),
+    )
+    .addOption(new Option('--json', 'print JSON: camelCase keys, lists as arrays, instants as ISO 8601'))
+    .version(cli.version, '-V, --version', 'print the version')
+    .helpCommand('help [command]', 'help for a command')
+    .helpOption('-h, --help', 'print this help')
+    .addHelpText('after', () => `\n${exitCodeHelp()}`)
+    .configureHelp({ showGlobalOptions: true })
+    .exitOverride()
+    .configureOutput(cli.commanderOutput)
+  return program
+}
+
+/** The first word that names a noun; the value of an option such as `--data cert` is not one. */
+function findNoun(argv: readonly string[]): string | null {
+  const takesValue = new Set(['--data', '--passphrase-file'])
+  for (let i = 0; i < argv.length; i++) {
+    const word = argv[i] as string
+    if (takesValue.has(word)) i++
+    else if (nouns.some((noun) => noun.name === word)) return word
+    else if (!word.startsWith('-') && word !== 'help') return null
+  }
+  return null
+}

@@ -1,0 +1,5 @@
+#!/usr/bin/env node
+/** argv → command. */
+import { run } from './cli/run.ts'
+
+process.exitCode = await run(process.argv.slice(2))
