@@ -1,0 +1,92 @@
+/**
+ * Programs of the operating system that some tests need. `scripts/setup.sh --with-rings` installs them where it may;
+ * elsewhere the test is skipped by name with the reason given here:
+ *
+ *     test('strongSwan enrols', { skip: missing('strongswan') }, async () => { … })
+ */
+import { existsSync, globSync, accessSync, constants } from 'node:fs'
+import { delimiter, join, resolve } from 'node:path'
+
+export type ProgramName = keyof typeof programs
+
+interface Program {
+  /** The main executable, or null when it is not there. */
+  readonly find: () => string | null
+  /** Files without which the executable is of no use. */
+  readonly files?: readonly string[]
+  /** What to install, in the words of Debian. */
+  readonly install: string
+}
+
+const jars = ['bcpkix', 'bcprov', 'bcutil', 'bctls'].map((name) => `/usr/share/java/${name}.jar`)
+
+const programs = {
+  openssl: { find: () => onPath('openssl'), install: 'openssl' },
+  curl: { find: () => onPath('curl'), install: 'curl' },
+  strongswan: {
+    find: () => onPath('pki'),
+    files: [
+      '/usr/lib/ipsec/plugins/libstrongswan-openssl.so',
+      '/usr/lib/ipsec/plugins/libstrongswan-curl.so',
+    ],
+    install: 'strongswan-pki libstrongswan-standard-plugins libstrongswan-extra-plugins',
+  },
+  certtool: { find: () => onPath('certtool'), install: 'gnutls-bin' },
+  javac: { find: () => onPath('javac'), install: 'default-jdk-headless' },
+  bouncycastle: {
+    find: () => onPath('javac'),
+    files: jars,
+    install: 'default-jdk-headless libbcpkix-java libbcprov-java libbcutil-java libbctls-java',
+  },
+  go: { find: () => onPath('go'), install: 'golang-go' },
+  'go-tlog': {
+    find: () => onPath('go'),
+    files: ['/usr/share/gocode/src/golang.org/x/mod/sumdb/tlog/tlog.go'],
+    install: 'golang-go golang-golang-x-mod-dev',
+  },
+  postgresql: {
+    find: () => globSync('/usr/lib/postgresql/*/bin/initdb').sort().at(-1) ?? onPath('initdb'),
+    install: 'postgresql',
+  },
+  zlint: {
+    find: () => {
+      const unpacked = resolve(import.meta.dirname, '../../.cache/zlint/usr/bin/zlint')
+      return existsSync(unpacked) ? unpacked : onPath('zlint')
+    },
+    install: 'zlint (Debian 13 or newer; scripts/setup.sh --with-rings unpacks it under .cache)',
+  },
+} as const satisfies Record<string, Program>
+
+/** @returns false when all are there (run the test), otherwise the reason for the `skip` option */
+export function missing(...names: readonly ProgramName[]): string | false {
+  for (const name of names) {
+    const program: Program = programs[name]
+    const lacks = program.find() === null || program.files?.some((file) => !existsSync(file))
+    if (lacks) return `${name} is not installed (Debian: apt-get install ${program.install})`
+  }
+  return false
+}
+
+/** The absolute path of a program for which `missing` has answered false. PostgreSQL: of its `initdb`. */
+export function programPath(name: ProgramName): string {
+  const path = programs[name].find()
+  if (path === null) throw new Error(`${name} is not installed; guard the test with missing('${name}')`)
+  return path
+}
+
+function onPath(name: string): string | null {
+  for (const directory of (process.env['PATH'] ?? '').split(delimiter)) {
+    const path = join(directory, name)
+    if (directory !== '' && isExecutable(path)) return path
+  }
+  return null
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
