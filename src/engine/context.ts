@@ -1,0 +1,82 @@
+/** What every operation of the engine is given. Built once per process by app.ts, and by test/helpers/app.ts. */
+import type { Clock } from '../base/clock.ts'
+import type { RefusalCode } from '../base/errors.ts'
+import type { Log } from '../base/log.ts'
+import type { Random } from '../base/random.ts'
+import type { CertificateRecord } from '../store/certificates.ts'
+import type { Store } from '../store/open.ts'
+import type { CheckpointFile, NoteSigner } from './checkpoint.ts'
+import type { EnrollOutcome } from './enroll.ts'
+import { createIssuerCache, type IssuerCache } from './issuer-cache.ts'
+import type { Authority, FaultInjector } from './ports.ts'
+import type { Profile } from './profile.ts'
+import { createSightingBuffer, type SightingBuffer } from './sighting.ts'
+
+export interface Connectivity {
+  /** The longest a healthy device of this kind stays silent, ms. */
+  readonly checkInMs: number
+}
+
+export interface EngineSettings {
+  /** `{organization}` in subjects. */
+  readonly organization: string
+  readonly profiles: ReadonlyMap<string, Profile>
+  readonly connectivity: ReadonlyMap<string, Connectivity>
+  /** Public base URL of the status endpoint, no slash at the end: it is written into certificates (AIA). */
+  readonly statusUrl: string
+  /** How long a new one-time enrolment secret may be used. */
+  readonly secretLifetimeMs: number
+  /** Retry-After of a request that waits for a person. */
+  readonly pendingRetryAfterMs: number
+  /** A reservation of this age was lost with its process and is abandoned. */
+  readonly abandonAfterMs: number
+  /** How long a repeat waits for the request that it repeats, when that one is at work in another process. */
+  readonly repeatWaitMs: number
+}
+
+/** What seals the audit log: the key that signs its checkpoints, and the file that outlives the database. */
+export interface AuditKeeper {
+  readonly signer: NoteSigner
+  readonly checkpointFile: CheckpointFile
+}
+
+/** What the outside may watch, for metrics. Called after the commit; must not throw and must not wait. */
+export interface EngineObserver {
+  readonly issued?: (record: CertificateRecord, how: { readonly repeated: boolean }) => void
+  readonly refused?: (operation: 'enroll' | 'reenroll' | 'serverkeygen', code: RefusalCode) => void
+  readonly pending?: (profile: string) => void
+}
+
+export interface EngineParts {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly store: Store
+  /** By kind: `software`. An issuer record names the kind that holds its key. */
+  readonly authorities: ReadonlyMap<string, Authority>
+  readonly settings: EngineSettings
+  readonly audit: AuditKeeper
+  readonly observer?: EngineObserver
+  /** Tests only. */
+  readonly faults?: FaultInjector
+}
+
+export interface Engine extends EngineParts {
+  readonly observer: EngineObserver
+  /** What is constant about each issuer; read from the store once and looked at again every second. */
+  readonly issuers: IssuerCache
+  /** Last-seen marks that wait for their batch. */
+  readonly sightings: SightingBuffer
+  /** Requests at work in this process by applicant and key, so that repeats share one answer. */
+  readonly running: Map<string, Promise<EnrollOutcome>>
+}
+
+export function createEngine(parts: EngineParts): Engine {
+  return {
+    ...parts,
+    observer: parts.observer ?? {},
+    issuers: createIssuerCache(parts),
+    sightings: createSightingBuffer(),
+    running: new Map(),
+  }
+}
