@@ -6,6 +6,8 @@ import { minuteMs, stopwatch, systemClock } from '../../src/base/clock.ts'
 import type { TestFile } from './files.ts'
 import type { Outcome } from './reporter.ts'
 
+type Skipped = Outcome & { kind: 'skipped' }
+
 /** One test may take this long unless it says otherwise itself. */
 const testTimeoutMs = 3 * minuteMs
 /** A file that is not done by then (a loop that never yields, a handle left open) is killed with all it started. */
@@ -81,11 +83,11 @@ async function runToEnd(args: readonly string[]): Promise<{ ending: string | nul
     isLate = true
     killGroup(pid)
   })()
-  const { promise, resolve, reject } = Promise.withResolvers<number | string>()
+  const { promise: ended, resolve: end, reject } = Promise.withResolvers<number | string>()
   child.once('error', reject)
-  const closed = new Promise((done) => child.once('close', done))
-  child.once('exit', (code, signal) => resolve(code ?? signal ?? 'nothing'))
-  const how = await promise
+  const closed = new Promise((resolve) => child.once('close', resolve))
+  child.once('exit', (code, signal) => end(code ?? signal ?? 'nothing'))
+  const how = await ended
   done.abort()
   await deadline
   running.delete(pid)
@@ -110,10 +112,11 @@ function read(
   file: TestFile,
   destination: string,
   ending: string | null,
+  isFiltered: boolean,
 ): Omit<FileResult, 'output' | 'durationMs'> {
   const outcomes = readOutcomes(destination)
   const failures = outcomes.filter((outcome) => outcome.kind === 'failed')
-  const skips = outcomes.filter((outcome) => outcome.kind === 'skipped')
+  const skips = outcomes.filter((outcome): outcome is Skipped => outcome.kind === 'skipped')
   const summary = outcomes.findLast((outcome) => outcome.kind === 'counts')
   if (summary && ending === null && (summary.tests > 0 || isFiltered)) {
     const { kind: _, ...counts } = summary

@@ -3,7 +3,9 @@ import { inspect } from 'node:util'
 import type { TestEvent } from 'node:test/reporters'
 
 export type Outcome =
-  | { kind: 'passed' | 'skipped' | 'todo'; name: string; reason: string }
+  | { kind: 'passed'; name: string }
+  | { kind: 'skipped'; name: string; reason: string }
+  | { kind: 'todo'; name: string; reason: string }
   | { kind: 'failed'; name: string; reason: string; line: number | null }
   | {
       kind: 'counts'
@@ -28,7 +30,8 @@ export default async function* outcomes(events: AsyncIterable<TestEvent>): Async
 function outcomeOf(event: TestEvent, path: string[]): Outcome | null {
   if (event.type === 'test:summary') {
     const { counts } = event.data
-    const { tests, suites, passed, failed, cancelled, skipped, todo } = counts
+    const { tests, suites, passed, cancelled, skipped, todo } = counts
+    const failed = tests - passed - cancelled - skipped - todo
     return { kind: 'counts', tests, suites, passed, failed, cancelled, skipped, todo }
   }
   if (event.type === 'test:start') {
@@ -50,5 +53,5 @@ function outcomeOf(event: TestEvent, path: string[]): Outcome | null {
     return { kind: 'skipped', name, reason: skip === true ? '' : skip }
   if (todo !== undefined && todo !== false) return { kind: 'todo', name, reason: todo === true ? '' : todo }
   if (event.data.details.type === 'suite') return null
-  return { kind: 'passed', name, reason: '' }
+  return { kind: 'passed', name }
 }
