@@ -215,7 +215,7 @@ function isKeyOfFamily(key: KeyObject, family: SignatureFamily): boolean {
   return key.asymmetricKeyType === family
 }
 
-function rule(family: SignatureFamily, hash: SignatureRule['hash'], encodedHex: string): SignatureRule {
+function plainRule(family: SignatureFamily, hash: SignatureRule['hash'], encodedHex: string): SignatureRule {
   return { family, hash, pss: null, encoded: fromHex(encodedHex) as Uint8Array }
 }
 
