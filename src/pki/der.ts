@@ -6,6 +6,7 @@
  * no PKIX structure uses (REAL, EXTERNAL, RELATIVE-OID, …) are refused as well. Time is linear in the input size.
  */
 import { Refusal } from '../base/errors.ts'
+import { maxArcOctets, maxOidOctets } from './oid.ts'
 
 export type DerClass = 'universal' | 'application' | 'context' | 'private'
 
@@ -293,9 +294,6 @@ function isConstructedType(tag: number): boolean {
   return tag === derTags.sequence || tag === derTags.set
 }
 
-/** An OBJECT IDENTIFIER longer than this is nobody's; the limit keeps its decimal form cheap. */
-const maxOidBytes = 128
-
 function checkPrimitive(bytes: Uint8Array, tag: number, start: number, end: number): void {
   const length = end - start
   switch (tag) {
@@ -345,14 +343,16 @@ function checkBitString(bytes: Uint8Array, start: number, end: number): void {
 }
 
 function checkOid(bytes: Uint8Array, start: number, end: number): void {
-  if (start === end || end - start > maxOidBytes) malformed('DER: OBJECT IDENTIFIER empty or too long')
-  let isArcStart = true
+  if (start === end || end - start > maxOidOctets) malformed('DER: OBJECT IDENTIFIER empty or too long')
+  let arcStart = start
   for (let offset = start; offset < end; offset++) {
     const octet = bytes[offset] as number
-    if (isArcStart && octet === 0x80) malformed('DER: OBJECT IDENTIFIER arc with leading zeros')
-    isArcStart = octet < 0x80
+    if (offset === arcStart && octet === 0x80) malformed('DER: OBJECT IDENTIFIER arc with leading zeros')
+    if (octet >= 0x80) continue
+    if (offset - arcStart >= maxArcOctets) malformed('DER: OBJECT IDENTIFIER arc too large')
+    arcStart = offset + 1
   }
-  if (!isArcStart) malformed('DER: OBJECT IDENTIFIER ends inside an arc')
+  if (arcStart !== end) malformed('DER: OBJECT IDENTIFIER ends inside an arc')
 }
 
 /** X.690 §11.6: the encodings of a SET OF in ascending order. (PKIX has no SET of unlike types.) */

@@ -150,12 +150,12 @@ export function oidFromName(text: string): string | null {
   return isOid(text) ? text : null
 }
 
-/** True for a dotted form that has a DER encoding: two arcs or more, no leading zeros, roots 0 to 2. */
+/**
+ * True for a dotted form that has a DER encoding within our limits: two arcs or more, no leading zeros, roots 0 to 2,
+ * each arc at most 19 octets (UUID arcs under 2.25 need them), all at most 64 octets.
+ */
 export function isOid(text: string): boolean {
-  return (
-    text.length <= 256 &&
-    /^(?:[01]\.(?:[0-9]|[1-3][0-9])|2\.(?:0|[1-9]\d{0,38}))(?:\.(?:0|[1-9]\d{0,38}))*$/.test(text)
-  )
+  return text.length <= maxOidText && dottedForm.test(text) && isEncodable(text)
 }
 
 /** Content octets of the dotted form. The caller has checked foreign text with `isOid`. */
@@ -173,11 +173,26 @@ export function decodeOid(source: Uint8Array, start: number, end: number): strin
   return known?.oid ?? decodeArcs(source.subarray(start, end))
 }
 
+const maxOidText = 300
+const dottedForm = /^(?:[01]\.(?:[0-9]|[1-3][0-9])|2\.(?:0|[1-9][0-9]*))(?:\.(?:0|[1-9][0-9]*))*$/
+
+/** Limits of what we read and write: an identifier that is longer is nobody's, and its decimal form would cost much. */
+export const maxOidOctets = 64
+export const maxArcOctets = 19
+
+function isEncodable(text: string): boolean {
+  const arcs = arcOctets(text)
+  return arcs.every((arc) => arc.length <= maxArcOctets) && arcs.flat().length <= maxOidOctets
+}
+
 function encodeArcs(oid: string): Uint8Array {
   assert(isOid(oid), `not an object identifier: ${oid}`)
+  return Uint8Array.from(arcOctets(oid).flat())
+}
+
+function arcOctets(oid: string): number[][] {
   const [root = 0n, second = 0n, ...rest] = oid.split('.').map(BigInt)
-  const octets = [root * 40n + second, ...rest].flatMap(encodeArc)
-  return Uint8Array.from(octets)
+  return [root * 40n + second, ...rest].map(encodeArc)
 }
 
 function encodeArc(arc: bigint): number[] {
@@ -186,7 +201,7 @@ function encodeArc(arc: bigint): number[] {
   return octets
 }
 
-/** The DER reader's limit of 128 octets keeps the bigint arithmetic small. */
+/** The DER reader's limits keep the bigint arithmetic small. */
 function decodeArcs(content: Uint8Array): string {
   const arcs: bigint[] = []
   let arc = 0n
