@@ -7,7 +7,7 @@ import { canonicalJson, type CanonicalValue } from '../base/canonical-json.ts'
 import { assert, Refusal } from '../base/errors.ts'
 import type { DeviceId, IssuerId, SerialNumber } from '../base/id.ts'
 import { appendFacts, type NewFact } from '../store/facts.ts'
-import type { Tx } from '../store/transaction.ts'
+import type { Tx } from '../store/schema.ts'
 
 /** Everything that can be on record; docs/audit.md says what each one means and carries. */
 export const factActions = [
