@@ -60,6 +60,10 @@ export const refusalRules = {
   'disk-full': unavailable,
   'lint-failed': setup,
   'path-invalid': { http: 400, exit: 3 },
+  // what another server said to us as a client
+  'server-refused': { http: 502, exit: 4 },
+  'server-unreachable': { http: 502, exit: 6 },
+  'server-answer-invalid': { http: 502, exit: 6 },
   'configuration-invalid': setup,
   'data-directory-invalid': setup,
   'data-directory-newer': setup,
