@@ -39,6 +39,7 @@ export const refusalRules = {
   'device-unknown': forbidden,
   'device-revoked': forbidden,
   'device-quarantined': forbidden,
+  'device-decommissioned': forbidden,
   // what policy says
   'too-early': forbidden,
   'subject-changed': forbidden,
