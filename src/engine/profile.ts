@@ -3,7 +3,7 @@ import { canonicalJson } from '../base/canonical-json.ts'
 import { sha256Hex } from '../base/bytes.ts'
 import { dayMs, minuteMs } from '../base/clock.ts'
 import type { IssuerId } from '../base/id.ts'
-import type { KeyUsageName } from '../pki/extensions.ts'
+import type { KeyUsageName } from '../pki/extension-values.ts'
 import type { KeyAlgorithm } from '../pki/key.ts'
 
 export interface Profile {
