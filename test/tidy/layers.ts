@@ -1,0 +1,116 @@
+/** The arrows of ARCHITECTURE.md: who may import whom. */
+import { posix } from 'node:path'
+import { computedImportsOf, importsOf, type Source } from './source.ts'
+import type { Finding } from './rules.ts'
+
+interface Layer {
+  /** Other layers of `src/` that it may import; its own files always. */
+  readonly imports: readonly string[]
+  /** npm packages; absent: any declared one. */
+  readonly packages?: readonly string[]
+}
+
+const edges = ['protocols', 'api', 'authorities', 'connectors', 'triggers', 'notifiers']
+const belowEdge = ['engine', 'pki', 'base']
+const belowApp = ['config', ...edges, 'agent', 'engine', 'store', 'pki', 'base']
+
+export const layers: Readonly<Record<string, Layer>> = {
+  base: { imports: [], packages: ['pino'] },
+  pki: { imports: ['base'], packages: [] },
+  store: { imports: ['base'], packages: ['kysely', 'pg'] },
+  engine: { imports: ['store', 'pki', 'base'], packages: [] },
+  agent: { imports: ['pki', 'base'], packages: [] },
+  config: { imports: ['engine', 'pki', 'base'] },
+  ...Object.fromEntries(edges.map((name) => [name, { imports: belowEdge }])),
+  // An extension implements a port: of the engine it sees nothing else.
+  authorities: { imports: ['engine/ports.ts', 'pki', 'base'], packages: [] },
+  app: { imports: belowApp },
+  sim: { imports: ['app', ...belowApp] },
+  cli: { imports: ['app', 'sim', ...belowApp] },
+  main: { imports: ['cli', 'app', 'sim', ...belowApp] },
+}
+
+/** Files that stand directly in `src/`. */
+const rootFiles: Readonly<Record<string, string>> = {
+  'main.ts': 'main',
+  'config.ts': 'config',
+  'app.ts': 'app',
+  'data-directory.ts': 'app',
+  'server-certificate.ts': 'app',
+  'serve.ts': 'app',
+  'demo.ts': 'app',
+}
+
+/** Only the store knows that there is SQL. */
+const packageOwners: Readonly<Record<string, string>> = { kysely: 'store', pg: 'store' }
+
+/** The layer of a file of `src/`, or null when it has none. */
+export function layerOf(path: string): string | null {
+  const [, first, second] = path.split('/')
+  if (first === undefined) return null
+  const layer = second === undefined ? rootFiles[first] : first
+  return layer !== undefined && layer in layers ? layer : null
+}
+
+export interface Declared {
+  readonly dependencies: readonly string[]
+  readonly devDependencies: readonly string[]
+}
+
+export function layerFindings(sources: readonly Source[], declared: Declared): Finding[] {
+  return sources.flatMap((source) => {
+    const findings: Finding[] = []
+    const report = (line: number, message: string): void =>
+      void findings.push({ path: source.path, line, message })
+    const layer = layerOf(source.path)
+    const isProduct = source.path.startsWith('src/') && !source.path.endsWith('.test.ts')
+
+    if (source.path.startsWith('src/') && layer === null)
+      report(1, 'has no layer; give it one in test/tidy/layers.ts')
+    for (const { specifier, line } of importsOf(source)) {
+      const message = specifier.startsWith('.')
+        ? isProduct && layer !== null && relativeImport(source.path, layer, specifier)
+        : packageImport(
+            specifier,
+            isProduct ? layer : null,
+            isProduct ? declared.dependencies : all(declared),
+          )
+      if (typeof message === 'string') report(line, message)
+    }
+    if (isProduct) for (const line of computedImportsOf(source)) report(line, 'imports a computed path')
+    return findings
+  })
+}
+
+function relativeImport(path: string, layer: string, specifier: string): string | null {
+  const target = posix.join(posix.dirname(path), specifier)
+  if (!/\.(ts|json|md)$/.test(target)) return `imports ${specifier} without its extension`
+  if (target === 'package.json') return null
+  if (!target.startsWith('src/')) return `imports ${target}, which is not part of the product`
+  if (target.endsWith('.test.ts')) return `imports the test ${target}`
+  const other = layerOf(target)
+  if (other === null || other === layer) return null
+  const allowed = (layers[layer] as Layer).imports
+  if (allowed.includes(other) || allowed.some((file) => target === `src/${file}`)) return null
+  return `${layer} must not import ${other} (${target})`
+}
+
+function packageImport(specifier: string, layer: string | null, declared: readonly string[]): string | null {
+  if (specifier.startsWith('node:')) return null
+  const name = specifier
+    .split('/')
+    .slice(0, specifier.startsWith('@') ? 2 : 1)
+    .join('/')
+  if (name === 'perennial') return null
+  if (!declared.includes(name)) return `imports ${name}, which package.json does not declare for it`
+  if (layer === null) return null
+  const allowed = (layers[layer] as Layer).packages
+  if (allowed && !allowed.includes(name)) return `${layer} must not import the package ${name}`
+  const owner = packageOwners[name]
+  if (owner !== undefined && owner !== layer) return `only ${owner} imports the package ${name}`
+  return null
+}
+
+function all(declared: Declared): string[] {
+  return [...declared.dependencies, ...declared.devDependencies]
+}

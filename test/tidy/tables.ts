@@ -1,0 +1,54 @@
+/** Tables in the documentation that must say the same as the code. */
+import type { Finding } from './rules.ts'
+
+/** First cells in backquotes, with the rest of their row. */
+function rowsOf(markdown: string): { name: string; cells: string[]; line: number }[] {
+  return markdown.split('\n').flatMap((text, index) => {
+    const match = /^\|\s*`([^`]+)`\s*\|(.*)\|\s*$/.exec(text)
+    if (!match) return []
+    return [
+      {
+        name: match[1] as string,
+        cells: (match[2] as string).split('|').map((cell) => cell.trim()),
+        line: index + 1,
+      },
+    ]
+  })
+}
+
+export function dependencyFindings(markdown: string, declared: readonly string[]): Finding[] {
+  const path = 'docs/dependencies.md'
+  const rows = rowsOf(markdown)
+  return [
+    ...declared
+      .filter((name) => !rows.some((row) => row.name === name))
+      .map((name) => ({ path, line: 1, message: `has no line for ${name}` })),
+    ...rows
+      .filter((row) => !declared.includes(row.name))
+      .map(({ name, line }) => ({ path, line, message: `${name} is not in package.json` })),
+  ]
+}
+
+export function refusalFindings(
+  markdown: string,
+  codes: Readonly<Record<string, { readonly http: number; readonly exit: number }>>,
+): Finding[] {
+  const path = 'docs/refusals.md'
+  const rows = rowsOf(markdown)
+  const missing = Object.keys(codes).filter((code) => !rows.some((row) => row.name === code))
+  return [
+    ...missing.map((code) => ({ path, line: 1, message: `has no line for ${code}` })),
+    ...rows.flatMap(({ name, cells, line }) => {
+      const code = codes[name]
+      if (!code) return [{ path, line, message: `${name} is not a refusal code` }]
+      if (cells[0] === String(code.http) && cells[1] === String(code.exit)) return []
+      return [
+        {
+          path,
+          line,
+          message: `${name} says ${cells[0]} and ${cells[1]}; the code says ${code.http} and ${code.exit}`,
+        },
+      ]
+    }),
+  ]
+}
