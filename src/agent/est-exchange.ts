@@ -1,0 +1,108 @@
+/** One HTTPS exchange with an EST server, on a connection of its own: no pool, no resumption, bounded in bytes and time. */
+import type { KeyObject } from 'node:crypto'
+import { request, type RequestOptions } from 'node:https'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import type { Clock } from '../base/clock.ts'
+import { Refusal } from '../base/errors.ts'
+
+/** With which certificate the device presents itself. */
+export interface ClientIdentity {
+  /** PEM, leaf first, then what leads to its CA. */
+  readonly chainPem: string
+  readonly key: KeyObject
+}
+
+export interface Exchange {
+  readonly url: URL
+  readonly method: 'GET' | 'POST'
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string | null
+  /** Trust anchors, PEM: the only ones; the system's are not used (RFC 7030 §3.6.1, explicit trust anchors). */
+  readonly trustPem: string
+  readonly identity: ClientIdentity | null
+  /** Name or address that the server's certificate must carry, when it is not that of the URL. */
+  readonly serverName: string | null
+  readonly clock: Clock
+  /** For the whole exchange, ms. */
+  readonly timeoutMs: number
+  /** For tests of one version. */
+  readonly tlsVersion: 'TLSv1.2' | 'TLSv1.3' | null
+}
+
+export interface Answer {
+  readonly status: number
+  readonly headers: Readonly<IncomingHttpHeaders>
+  readonly body: Uint8Array
+}
+
+/** Larger than any answer of EST: a /cacerts with many ML-DSA certificates, a generated key. */
+const maxAnswerBytes = 262_144
+
+/** @throws Refusal `server-unreachable` when no answer comes in time, `server-answer-invalid` when it is too long */
+export async function exchange(options: Exchange): Promise<Answer> {
+  const { url, clock, timeoutMs } = options
+  const finished = new AbortController()
+  const late = clock.sleep(timeoutMs, finished.signal).then(() => {
+    throw new Refusal('server-unreachable', `no answer from ${url.host} within ${timeoutMs} ms`)
+  })
+  try {
+    return await Promise.race([late, send(options, finished.signal)])
+  } finally {
+    late.catch(() => undefined)
+    finished.abort()
+  }
+}
+
+/** @param signal ends the exchange, whatever its state */
+function send(options: Exchange, signal: AbortSignal): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request(options.url, { ...requestOptions(options), signal }, (incoming) => {
+      readAnswer(incoming).then(resolve, reject)
+    })
+    outgoing.once('error', (error: Error) => {
+      const detail = `no answer from ${options.url.host}: ${error.message}`
+      reject(new Refusal('server-unreachable', detail, { cause: error }))
+    })
+    outgoing.end(options.body ?? undefined)
+  })
+}
+
+function requestOptions(options: Exchange): RequestOptions {
+  const { identity, body, serverName, tlsVersion } = options
+  return {
+    method: options.method,
+    headers: body === null ? options.headers : { ...options.headers, 'Content-Length': String(body.length) },
+    agent: false,
+    ca: options.trustPem,
+    minVersion: tlsVersion ?? 'TLSv1.2',
+    ...(tlsVersion === null ? {} : { maxVersion: tlsVersion }),
+    ...(serverName === null ? {} : { servername: serverName }),
+    ...(identity === null
+      ? {}
+      : {
+          cert: identity.chainPem,
+          key: identity.key.export({ type: 'pkcs8', format: 'pem' }),
+        }),
+  }
+}
+
+async function readAnswer(incoming: IncomingMessage): Promise<Answer> {
+  const chunks: Uint8Array[] = []
+  let size = 0
+  try {
+    for await (const chunk of incoming as AsyncIterable<Uint8Array>) {
+      size += chunk.length
+      if (size > maxAnswerBytes) {
+        throw new Refusal(
+          'server-answer-invalid',
+          `the server's answer is longer than ${maxAnswerBytes} bytes`,
+        )
+      }
+      chunks.push(chunk)
+    }
+  } catch (error) {
+    if (error instanceof Refusal) throw error
+    throw new Refusal('server-unreachable', 'the connection broke inside the answer', { cause: error })
+  }
+  return { status: incoming.statusCode ?? 0, headers: incoming.headers, body: Buffer.concat(chunks) }
+}

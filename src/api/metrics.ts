@@ -1,0 +1,117 @@
+/**
+ * Prometheus metrics. Labels are closed sets (protocol, operation, result, issuer): never a device, so that a fleet of
+ * millions has as many series as a fleet of ten.
+ */
+import { AggregatorRegistry, collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+
+/** Metrics of one process as JSON: what a worker sends to the process that answers /metrics. */
+export type MetricsSnapshot = Awaited<ReturnType<Registry['getMetricsAsJSON']>>
+
+export interface IssuerExpiry {
+  readonly issuer: string
+  readonly notAfter: number
+}
+
+export interface MetricsOptions {
+  readonly version: string
+  /** Asked at each scrape. */
+  readonly issuers?: () => Promise<readonly IssuerExpiry[]>
+  readonly inFlight?: () => number
+  readonly openConnections?: () => number
+}
+
+/** Counters of one process. Its methods cost about a microsecond and never throw. */
+export class Metrics {
+  readonly registry = new Registry()
+  readonly #requests: Counter
+  readonly #seconds: Histogram
+  readonly #handshakeFailures: Counter
+
+  constructor(options: MetricsOptions) {
+    const registers = [this.registry]
+    collectDefaultMetrics({ register: this.registry })
+    this.#requests = new Counter({
+      name: 'perennial_requests_total',
+      help: 'Answered requests of devices by result: issued, repeated, pending, answered, error, or a refusal code.',
+      labelNames: ['protocol', 'operation', 'result'],
+      registers,
+    })
+    this.#seconds = new Histogram({
+      name: 'perennial_request_seconds',
+      help: 'From the headers of a request to its answer, body and durable commit included, TLS handshake excluded.',
+      labelNames: ['protocol', 'operation'],
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10],
+      registers,
+    })
+    this.#handshakeFailures = new Counter({
+      name: 'perennial_tls_handshake_failures_total',
+      help: 'Connections of devices that ended before the TLS handshake did.',
+      registers,
+    })
+    this.#gauge('perennial_requests_in_flight', 'Requests at work.', options.inFlight)
+    this.#gauge('perennial_open_connections', 'Open connections of devices.', options.openConnections)
+    this.#buildInfo(options.version)
+    if (options.issuers) this.#issuerExpiry(options.issuers)
+  }
+
+  /** @param seconds 0 for an answer given before the body was read: not counted as a latency */
+  answered(protocol: string, operation: string, result: string, seconds: number): void {
+    this.#requests.inc({ protocol, operation, result })
+    if (seconds > 0) this.#seconds.observe({ protocol, operation }, seconds)
+  }
+
+  handshakeFailed(): void {
+    this.#handshakeFailures.inc()
+  }
+
+  snapshot(): Promise<MetricsSnapshot> {
+    return this.registry.getMetricsAsJSON()
+  }
+
+  #gauge(name: string, help: string, read: (() => number) | undefined): void {
+    if (!read) return
+    const gauge = new Gauge({
+      name,
+      help,
+      registers: [],
+      collect() {
+        this.set(read())
+      },
+    })
+    this.registry.registerMetric(gauge)
+  }
+
+  #buildInfo(version: string): void {
+    const info = new Gauge({
+      name: 'perennial_build_info',
+      help: 'Always 1; the labels say what is running.',
+      labelNames: ['version', 'node', 'openssl'],
+      aggregator: 'first',
+      registers: [this.registry],
+    })
+    info.set({ version, node: process.versions.node, openssl: process.versions.openssl }, 1)
+  }
+
+  #issuerExpiry(read: () => Promise<readonly IssuerExpiry[]>): void {
+    const gauge = new Gauge({
+      name: 'perennial_issuer_not_after_seconds',
+      help: 'When the certificate of an issuer expires, epoch seconds.',
+      labelNames: ['issuer'],
+      aggregator: 'max',
+      registers: [],
+      async collect() {
+        this.reset()
+        for (const { issuer, notAfter } of await read()) this.set({ issuer }, notAfter / 1000)
+      },
+    })
+    this.registry.registerMetric(gauge)
+  }
+}
+
+/** The text of /metrics over all processes. */
+export async function renderMetrics(
+  snapshots: readonly MetricsSnapshot[],
+): Promise<{ contentType: string; text: string }> {
+  const merged = AggregatorRegistry.aggregate([...snapshots])
+  return { contentType: merged.contentType, text: await merged.metrics() }
+}

@@ -1,0 +1,156 @@
+/**
+ * The HTTPS endpoint of the devices.
+ *
+ * Client certificates are asked for and not judged here. OpenSSL proves one thing: the client has the private key of the
+ * certificate it shows (CertificateVerify). Whether that certificate means anything is decided by the engine at every
+ * request, by byte equality with the inventory or by its own path validation, at the instant of the request. So OpenSSL
+ * gets no trust anchors: its verdict would be a second, weaker opinion (it hides revocation behind expiry and knows
+ * neither status nor grace windows), it costs one or two signature checks per handshake, and the list of CA names that it
+ * would send makes some clients hold back a factory certificate and tells everybody whose devices we know. An empty
+ * list means "any certificate" (RFC 5246 §7.4.4, RFC 8446 §4.2.4).
+ */
+import { constants } from 'node:crypto'
+import { createServer, type Server } from 'node:https'
+import type { TlsOptions, TLSSocket } from 'node:tls'
+import { stopwatch } from '../base/clock.ts'
+import type { Engine } from '../engine/context.ts'
+import { effectivePeer } from './client-cert-header.ts'
+import { handleEst, refuseEarly } from './est.ts'
+import { failureResponse, type EstResponse } from './est-response.ts'
+import type { HttpRequestHead } from './http-message.ts'
+import { type HttpLimits, serveHttp, serverOptions } from './http-server.ts'
+import { Admission, overloadResponse } from './overload.ts'
+import { type TlsPeer, tlsPeer } from './tls-peer.ts'
+
+/** What the server shows to clients: PEM, leaf first. */
+export interface ServerIdentity {
+  readonly chainPem: string
+  readonly keyPem: string
+}
+
+export interface EstServerOptions {
+  readonly engine: Engine
+  readonly identity: ServerIdentity
+  readonly limits: HttpLimits
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
+  /** Requests at work at once before new ones are answered 503. */
+  readonly maxConcurrent: number
+  /** Centre of the Retry-After of such an answer, ms. */
+  readonly overloadRetryAfterMs: number
+  /** SHA-256 of the certificates of proxies that may send Client-Cert, lower-case hex. Empty: nobody may. */
+  readonly proxyPins: ReadonlySet<string>
+  /** For metrics; must not throw. */
+  readonly observer?: EstObserver
+}
+
+export interface EstObserver {
+  /** A request was answered. `seconds` counts from its headers to the answer being handed to the socket. */
+  readonly answered?: (operation: string, result: EstResponse['result'], seconds: number) => void
+  readonly handshakeFailed?: () => void
+}
+
+export interface EstServer {
+  readonly server: Server
+  readonly admission: Admission
+  /** New connections get the new certificate; open ones keep theirs. */
+  reload(identity: ServerIdentity): void
+}
+
+export function createEstServer(options: EstServerOptions): EstServer {
+  const { engine, limits, observer } = options
+  const server = createServer({
+    ...serverOptions(limits),
+    ...tlsOptions(options),
+    handshakeTimeout: limits.headersTimeoutMs,
+  })
+  const admission = new Admission(options.maxConcurrent)
+  const peers = new WeakMap<TLSSocket, TlsPeer>()
+  const peerOf = (socket: TLSSocket) => {
+    const known = peers.get(socket)
+    if (known) return known
+    const peer = tlsPeer(socket)
+    peers.set(socket, peer)
+    return peer
+  }
+  const respond = async (
+    head: HttpRequestHead,
+    body: Uint8Array,
+    socket: TLSSocket,
+  ): Promise<EstResponse> => {
+    if (!admission.enter()) {
+      return { ...overloadResponse(engine.random, options.overloadRetryAfterMs), result: 'overloaded' }
+    }
+    try {
+      const connection = peerOf(socket)
+      const peer = effectivePeer(connection, head.headers, options.proxyPins)
+      const isDirect = peer === connection
+      return await handleEst(engine, {
+        ...head,
+        body,
+        peer: isDirect ? connection : { ...peer, address: connection.address },
+        tlsUnique: isDirect ? connection.tlsUnique : null,
+      })
+    } catch (error) {
+      return failureResponse(engine, error)
+    } finally {
+      admission.leave()
+    }
+  }
+  const handler = {
+    refuseEarly: (head: HttpRequestHead) => {
+      const early = refuseEarly(engine, head)
+      if (early) observer?.answered?.('other', early.result, 0)
+      return early
+    },
+    handle: async (head: HttpRequestHead, body: Uint8Array, request: { readonly socket: unknown }) => {
+      const elapsedMs = stopwatch()
+      const answer = await respond(head, body, request.socket as TLSSocket)
+      observer?.answered?.(head.path.slice(head.path.lastIndexOf('/') + 1), answer.result, elapsedMs() / 1000)
+      return answer
+    },
+  }
+  serveHttp(server, handler, limits, engine.clock)
+  server.on('tlsClientError', (_error, socket) => {
+    observer?.handshakeFailed?.()
+    socket.destroy()
+  })
+  return {
+    server,
+    admission,
+    reload: (identity) => server.setSecureContext({ ...tlsOptions({ ...options, identity }) }),
+  }
+}
+
+/**
+ * ECDHE with authenticated encryption only. AES-CCM is for small devices; static RSA and CBC suites are out.
+ * The key exchange stays OpenSSL's default, X25519MLKEM768 first: 95 µs that protect today's secrets from tomorrow.
+ */
+const ciphers = [
+  'TLS_AES_128_GCM_SHA256',
+  'TLS_AES_256_GCM_SHA384',
+  'TLS_CHACHA20_POLY1305_SHA256',
+  'ECDHE-ECDSA-AES128-GCM-SHA256',
+  'ECDHE-RSA-AES128-GCM-SHA256',
+  'ECDHE-ECDSA-AES256-GCM-SHA384',
+  'ECDHE-RSA-AES256-GCM-SHA384',
+  'ECDHE-ECDSA-CHACHA20-POLY1305',
+  'ECDHE-RSA-CHACHA20-POLY1305',
+  'ECDHE-ECDSA-AES128-CCM',
+  'ECDHE-ECDSA-AES256-CCM',
+].join(':')
+
+function tlsOptions({ identity, minVersion }: Pick<EstServerOptions, 'identity' | 'minVersion'>): TlsOptions {
+  return {
+    cert: identity.chainPem,
+    key: identity.keyPem,
+    ca: [],
+    requestCert: true,
+    rejectUnauthorized: false,
+    minVersion,
+    ciphers,
+    honorCipherOrder: true,
+    // No tickets: a renewal is one connection, resumption would only carry an old identity on (and cost 80 µs). No
+    // session cache either: Node keeps none unless asked. No renegotiation: Node's default allows three.
+    secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
+  }
+}
