@@ -43,7 +43,9 @@ export function exitCodeHelp(): string {
     ...used.map((exit): [number, string] => [exit, meanings[exit] ?? 'refused']),
     [internalExit, 'a bug in Perennial'],
   ]
-  return ['Exit codes:', ...lines.map(([exit, meaning]) => `  ${String(exit).padEnd(4)}${meaning}`)].join('\n')
+  return ['Exit codes:', ...lines.map(([exit, meaning]) => `  ${String(exit).padEnd(4)}${meaning}`)].join(
+    '\n',
+  )
 }
 
 export function describeFailure(error: unknown): Failure {
@@ -69,7 +71,9 @@ function describeUsage(error: CommanderError): Failure {
   // Commander "fails" for --help and --version too, with exit code 0.
   if (error.exitCode === 0) return { exit: 0, code: null, message: '', retryAfterMs: null }
   if (error.code === 'commander.help') return { exit: usageExit, code: null, message: '', retryAfterMs: null }
-  const message = error.message.replace(/^error: /, '').replace(/\n\(Did you mean (.*)\?\)$/, '; did you mean $1?')
+  const message = error.message
+    .replace(/^error: /, '')
+    .replace(/\n\(Did you mean (.*)\?\)$/, '; did you mean $1?')
   return { exit: usageExit, code: 'usage', message, retryAfterMs: null }
 }
 

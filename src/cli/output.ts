@@ -2,11 +2,18 @@
  * Standard output is for answers, standard error for everything else. Text that came from a device or a certificate
  * passes through `printable` in `table` and `fields`; a command that builds text itself calls it itself.
  */
-import type { Style } from './style.ts'
-import type { Column } from './table.ts'
+import { isUnsafeText } from '../base/text.ts'
+import { chooseStyle, plain, type Style } from './style.ts'
+import { formatHeader, formatRow, formatTabs, layoutTable, type Column } from './table.ts'
 
 /** Anything JSON.stringify writes. Commands pass camelCase keys, serials as lower-case hex, instants as ISO 8601. */
-export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json | undefined }
+export type Json =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly Json[]
+  | { readonly [key: string]: Json | undefined }
 
 export interface Answer {
   readonly json: Json
@@ -45,4 +52,142 @@ export interface Output {
   note(line: string): void
   /** A line on standard error that is never silent. */
   warn(line: string): void
+}
+
+interface Stream {
+  readonly isTTY?: boolean
+  readonly columns?: number
+  write(data: string | Uint8Array): boolean
+  once(event: 'drain', listener: () => void): unknown
+}
+
+export interface OutputOptions {
+  readonly stdout: Stream
+  readonly stderr: Stream
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Read when the first line is written: the command line has been parsed by then. */
+  isJson(): boolean
+}
+
+/** Rows from which the widths of a table are taken; later ones that are wider stick out. */
+const layoutRows = 200
+
+export function createOutput({ stdout, stderr, env, isJson }: OutputOptions): Output {
+  const isTerminal = stdout.isTTY === true
+  const colors = chooseStyle(isTerminal, env)
+  const line = (text: string) => void stdout.write(`${text}\n`)
+  return {
+    get isJson() {
+      return isJson()
+    },
+    get style() {
+      return isJson() ? plain : colors
+    },
+    get width() {
+      return stdout.columns ?? 80
+    },
+    isTerminal,
+    answer: ({ json, text }) => line(isJson() ? jsonText(json, 2) : text()),
+    async list(list) {
+      const written = await writeList(list, { stdout, isTerminal, isJson: isJson(), style: colors })
+      if (isJson()) return
+      if (written.count === 0) stderr.write(`${list.empty}\n`)
+      else if (written.isCut) stderr.write(`The first ${written.count} are shown: --all, or --limit N.\n`)
+    },
+    raw: (data) => void stdout.write(data),
+    note: (text) => void (isJson() || stderr.write(`${text}\n`)),
+    warn: (text) => void stderr.write(`${text}\n`),
+  }
+}
+
+/** JSON in which every unsafe character is a `\\uXXXX` escape, so that it cannot act on a terminal. */
+export function jsonText(value: Json, indent = 0): string {
+  return JSON.stringify(value, null, indent).replace(/[^\n\x20-\x7e]/gu, (character) =>
+    isUnsafeText(character)
+      ? Array.from({ length: character.length }, (_, i) => unitEscape(character.charCodeAt(i))).join('')
+      : character,
+  )
+}
+
+function unitEscape(unit: number): string {
+  return `\\u${unit.toString(16).padStart(4, '0')}`
+}
+
+async function writeList<Row>(
+  { columns, rows, json, limit = null }: ListAnswer<Row>,
+  to: { stdout: Stream; isTerminal: boolean; isJson: boolean; style: Style },
+): Promise<{ count: number; isCut: boolean }> {
+  const writer = to.isJson ? jsonWriter(json) : to.isTerminal ? tableWriter(columns, to) : tabWriter(columns)
+  let count = 0
+  let isCut = false
+  for await (const row of rows) {
+    if (count === limit) {
+      isCut = true
+      break
+    }
+    await write(to.stdout, writer.row(row))
+    count++
+  }
+  await write(to.stdout, writer.end())
+  return { count, isCut }
+}
+
+interface RowWriter<Row> {
+  row(row: Row): string
+  end(): string
+}
+
+function jsonWriter<Row>(json: (row: Row) => Json): RowWriter<Row> {
+  let isFirst = true
+  return {
+    row(row) {
+      const before = isFirst ? '[\n' : ',\n'
+      isFirst = false
+      return before + jsonText(json(row))
+    },
+    end: () => (isFirst ? '[]\n' : '\n]\n'),
+  }
+}
+
+function tabWriter<Row>(columns: readonly Column<Row>[]): RowWriter<Row> {
+  let isFirst = true
+  return {
+    row(row) {
+      const header = isFirst ? `${columns.map((column) => column.title).join('\t')}\n` : ''
+      isFirst = false
+      return `${header}${formatTabs(columns, row)}\n`
+    },
+    end: () => '',
+  }
+}
+
+function tableWriter<Row>(
+  columns: readonly Column<Row>[],
+  to: { stdout: Stream; style: Style },
+): RowWriter<Row> {
+  let waiting: Row[] = []
+  let widths: readonly number[] | null = null
+  const flush = () => {
+    if (waiting.length === 0) return ''
+    const lines: string[] = []
+    if (widths === null) {
+      widths = layoutTable(columns, waiting, to.stdout.columns ?? 80)
+      lines.push(formatHeader(columns, widths, to.style))
+    }
+    for (const row of waiting) lines.push(formatRow(columns, row, widths, to.style))
+    waiting = []
+    return `${lines.join('\n')}\n`
+  }
+  return {
+    row(row) {
+      waiting.push(row)
+      return waiting.length >= layoutRows ? flush() : ''
+    },
+    end: flush,
+  }
+}
+
+async function write(stream: Stream, text: string): Promise<void> {
+  if (text === '' || stream.write(text)) return
+  await new Promise<void>((resolve) => void stream.once('drain', resolve))
 }

@@ -125,7 +125,10 @@ function createRoot(cli: CliContext): Command {
     .usage('<command> [options]')
     .addOption(new Option('--data <dir>', 'data directory (PERENNIAL_DATA; default ./perennial-data)'))
     .addOption(
-      new Option('--passphrase-file <file>', 'file with the passphrase of the CA keys (PERENNIAL_PASSPHRASE_FILE)'),
+      new Option(
+        '--passphrase-file <file>',
+        'file with the passphrase of the CA keys (PERENNIAL_PASSPHRASE_FILE)',
+      ),
     )
     .addOption(new Option('--json', 'print JSON: camelCase keys, lists as arrays, instants as ISO 8601'))
     .version(cli.version, '-V, --version', 'print the version')

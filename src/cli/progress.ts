@@ -33,7 +33,10 @@ export function createProgress({ label, total, width, clock, write }: ProgressOp
       const now = clock.now()
       if (paintedAt !== null && now - paintedAt < repaintMs && done !== total) return
       paintedAt = now
-      write(clearLine + progressLine({ label: current, total, done, elapsedMs: now - startedAt }).slice(0, width - 1))
+      write(
+        clearLine +
+          progressLine({ label: current, total, done, elapsedMs: now - startedAt }).slice(0, width - 1),
+      )
     },
     end() {
       if (paintedAt !== null) write(clearLine)

@@ -15,35 +15,46 @@ export interface Column<Row> {
 
 const gap = '  '
 
-/**
- * Aligned lines, header first, none wider than `width` as long as the columns that may shrink give enough room.
- * @param widths of an earlier page of the same table, so that the pages line up
- */
+/** Widths in which the rows fit `width`, as far as the columns that may shrink give enough room. */
+export function layoutTable<Row>(
+  columns: readonly Column<Row>[],
+  rows: readonly Row[],
+  width: number,
+): readonly number[] {
+  return fitWidths(
+    columns,
+    rows.map((row) => columns.map((column) => cellText(column, row))),
+    width,
+  )
+}
+
+export function formatHeader<Row>(
+  columns: readonly Column<Row>[],
+  widths: readonly number[],
+  style: Style = plain,
+): string {
+  const titles = columns.map((column) => column.title)
+  return joinCells(columns, titles, widths, (_, cell) => style.bold(cell))
+}
+
+export function formatRow<Row>(
+  columns: readonly Column<Row>[],
+  row: Row,
+  widths: readonly number[],
+  style: Style = plain,
+): string {
+  const texts = columns.map((column) => cellText(column, row))
+  return joinCells(columns, texts, widths, (i, cell) => columns[i]?.paint?.(row, style)(cell) ?? cell)
+}
+
+/** A whole table: header and rows. */
 export function formatTable<Row>(
   columns: readonly Column<Row>[],
   rows: readonly Row[],
   { width, style = plain }: { width: number; style?: Style },
 ): string[] {
-  const cells = rows.map((row) => columns.map((column) => cellText(column, row)))
-  const widths = fitWidths(columns, cells, width)
-  const line = (texts: readonly string[], paint: (column: number, cell: string) => string) =>
-    texts
-      .map((cell, i) => {
-        const cut = truncateText(cell, widths[i] as number)
-        const isLast = i === texts.length - 1
-        if (columns[i]?.align === 'right') return paint(i, padStart(cut, widths[i] as number))
-        return paint(i, isLast ? cut : padEnd(cut, widths[i] as number))
-      })
-      .join(gap)
-      .trimEnd()
-  const header = line(
-    columns.map((column) => column.title),
-    (_, cell) => style.bold(cell),
-  )
-  const body = rows.map((row, r) =>
-    line(cells[r] as string[], (i, cell) => columns[i]?.paint?.(row, style)(cell) ?? cell),
-  )
-  return [header, ...body]
+  const widths = layoutTable(columns, rows, width)
+  return [formatHeader(columns, widths, style), ...rows.map((row) => formatRow(columns, row, widths, style))]
 }
 
 /** One line per row, tab-separated, nothing cut; `printable` leaves no tab or newline inside a cell. */
@@ -59,6 +70,22 @@ export function formatFields(
   const shown = fields.filter(([, value]) => value !== null && value !== undefined)
   const width = Math.max(0, ...shown.map(([label]) => textWidth(label)))
   return shown.map(([label, value]) => `${style.dim(padEnd(label, width))}${gap}${printable(String(value))}`)
+}
+
+function joinCells<Row>(
+  columns: readonly Column<Row>[],
+  texts: readonly string[],
+  widths: readonly number[],
+  paint: (column: number, cell: string) => string,
+): string {
+  const cells = texts.map((text, i) => {
+    const width = widths[i] as number
+    const cut = truncateText(text, columns[i]?.shrink ? width : Infinity)
+    if (columns[i]?.align === 'right') return paint(i, padStart(cut, width))
+    const isLast = i === texts.length - 1
+    return paint(i, cut) + (isLast ? '' : ' '.repeat(Math.max(0, width - textWidth(cut))))
+  })
+  return cells.join(gap)
 }
 
 function cellText<Row>(column: Column<Row>, row: Row): string {
@@ -77,7 +104,10 @@ function fitWidths<Row>(
   let excess = widths.reduce((sum, each) => sum + each, gap.length * (columns.length - 1)) - width
   while (excess > 0) {
     const widest = columns
-      .map((column, i) => ({ i, room: column.shrink ? (widths[i] as number) - minimumWidth(column.title) : 0 }))
+      .map((column, i) => ({
+        i,
+        room: column.shrink ? (widths[i] as number) - minimumWidth(column.title) : 0,
+      }))
       .reduce((a, b) => (b.room > a.room ? b : a))
     if (widest.room <= 0) break
     widths[widest.i] = (widths[widest.i] as number) - 1

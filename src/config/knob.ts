@@ -1,7 +1,7 @@
 /**
- * The pieces of the configuration schema. Each is a plain JSON Schema object (what TypeBox's builders make), written
- * here because loading TypeBox costs 135 ms at every command; `schema.test.ts` holds our reading of them against
- * TypeBox's own validator.
+ * The pieces of the configuration schema. They are JSON Schema with a few words of our own (`unit`, `secret`, durations),
+ * written as plain objects because loading TypeBox costs 135 ms at every command; `json-schema.ts` turns them into JSON
+ * Schema proper, and its test holds our reading of them against TypeBox's validator.
  */
 
 interface Described {
@@ -11,6 +11,8 @@ interface Described {
   readonly secret?: true
   /** Unit of a number. */
   readonly unit?: string
+  /** A right value, for error messages. */
+  readonly example?: string
 }
 
 export interface IntegerKnob extends Described {
@@ -37,9 +39,11 @@ export interface TextKnob<Default extends string | null = string | null> extends
 export interface DurationKnob extends Described {
   readonly type: 'string'
   readonly format: 'duration'
-  readonly minimum: string
-  readonly maximum: string
+  readonly shortest: string
+  readonly longest: string
   readonly default: string
+  /** Word for "there is none" (`never`), loaded as null. */
+  readonly none?: string
 }
 
 export interface ChoiceKnob<Value extends string = string> extends Described {
@@ -66,12 +70,14 @@ export interface Section {
 /** What a loaded configuration holds for a part of the schema. */
 export type Loaded<Part> = Part extends { readonly properties: infer Properties }
   ? {
-      readonly [Key in keyof Properties as Properties[Key] extends DurationKnob
-        ? `${Key & string}Ms`
-        : Key]: Loaded<Properties[Key]>
+      readonly [
+        Key in keyof Properties as Properties[Key] extends DurationKnob ? `${Key & string}Ms` : Key
+      ]: Loaded<Properties[Key]>
     }
   : Part extends { readonly type: 'integer' } | { readonly format: 'duration' }
-    ? number
+    ? Part extends { readonly none: string }
+      ? number | null
+      : number
     : Part extends { readonly type: 'boolean' }
       ? boolean
       : Part extends ListKnob<infer Value>
@@ -108,7 +114,13 @@ export function optionalText(knob: Omit<TextKnob<null>, 'type' | 'default'>): Te
   return { type: 'string', default: null, ...knob }
 }
 
-export function duration(knob: Omit<DurationKnob, 'type' | 'format'>): DurationKnob {
+export function duration(knob: Omit<DurationKnob, 'type' | 'format' | 'none'>): Omit<DurationKnob, 'none'> {
+  return { type: 'string', format: 'duration', ...knob }
+}
+
+export function durationOrNone(
+  knob: Omit<DurationKnob, 'type' | 'format'> & { none: string },
+): DurationKnob & { none: string } {
   return { type: 'string', format: 'duration', ...knob }
 }
 

@@ -13,7 +13,7 @@ const fingerprint = '^[0-9a-f]{64}$'
 export const schema = section('Configuration of a Perennial installation.', {
   organization: text({
     description:
-      'Name that goes into the subject of the CAs that `init` creates and of certificates (O=). At most 64 characters: X.520 upper bound.',
+      'Name that goes into the subject of the CAs that `init` creates and of certificates (O=). At most 64 characters, the upper bound of X.520.',
     minLength: 1,
     maxLength: 64,
     default: 'Perennial',
@@ -32,17 +32,24 @@ export const schema = section('Configuration of a Perennial installation.', {
       description:
         'postgres://user:password@host/name for PostgreSQL, sqlite:/path for another SQLite file. Unset: perennial.db in the data directory. DATABASE_URL sets it too.',
       pattern: '^(postgres|postgresql|sqlite):',
+      example: 'postgres://user:password@host/name',
       secret: true,
     }),
   }),
 
   est: section('The HTTPS endpoint of the devices (EST, RFC 7030).', {
-    host: text({ description: 'Address to listen on; devices come from outside.', pattern: host, default: '0.0.0.0' }),
+    host: text({
+      description: 'Address to listen on; devices come from outside.',
+      pattern: host,
+      example: '127.0.0.1',
+      default: '0.0.0.0',
+    }),
     port: integer({ description: 'TCP port.', minimum: 1, maximum: 65535, default: 8443 }),
     names: list({
       description:
         'DNS names and IP addresses in the server certificate: what devices connect to. Empty: the host name of this machine. localhost, 127.0.0.1 and ::1 are always added.',
       items: host,
+      example: 'est.example.com',
       default: [],
     }),
     tlsMinVersion: choice({
@@ -51,28 +58,31 @@ export const schema = section('Configuration of a Perennial installation.', {
       default: 'TLSv1.2',
     }),
     maxBody: integer({
-      description: 'Largest request body. The largest CSR in practice (ML-DSA-87, with its signature) is 12 kB in base64.',
+      description:
+        'Largest request body. The largest CSR in practice (ML-DSA-87, with its signature) is 12 kB in base64.',
       unit: 'bytes',
       minimum: 4_096,
       maximum: 1_048_576,
       default: 65_536,
     }),
     headersTimeout: duration({
-      description: 'From connection to the end of the request headers. Cellular handshakes take seconds; slow-loris takes minutes.',
-      minimum: '1s',
-      maximum: '2m',
+      description:
+        'From connection to the end of the request headers. Cellular handshakes take seconds; slow-loris takes minutes.',
+      shortest: '1s',
+      longest: '2m',
       default: '20s',
     }),
     requestTimeout: duration({
       description: 'From connection to the end of the request body.',
-      minimum: '2s',
-      maximum: '5m',
+      shortest: '2s',
+      longest: '5m',
       default: '30s',
     }),
     keepAliveTimeout: duration({
-      description: 'Idle time before a kept-alive connection is closed. Short: a device asks two or three things and leaves.',
-      minimum: '1s',
-      maximum: '2m',
+      description:
+        'Idle time before a kept-alive connection is closed. Short: a device asks two or three things and leaves.',
+      shortest: '1s',
+      longest: '2m',
       default: '5s',
     }),
     maxConnections: integer({
@@ -90,14 +100,14 @@ export const schema = section('Configuration of a Perennial installation.', {
     }),
     retryAfter: duration({
       description: 'Centre of the jittered Retry-After that an overloaded server sends.',
-      minimum: '5s',
-      maximum: '1h',
+      shortest: '5s',
+      longest: '1h',
       default: '2m',
     }),
     pendingRetryAfter: duration({
       description: 'Retry-After of a request that waits for manual approval (202): people take minutes.',
-      minimum: '5s',
-      maximum: '1d',
+      shortest: '5s',
+      longest: '1d',
       default: '10m',
     }),
     clientCertHeader: flag({
@@ -106,18 +116,26 @@ export const schema = section('Configuration of a Perennial installation.', {
       default: false,
     }),
     proxyFingerprint: optionalText({
-      description: 'SHA-256 of the certificate with which that proxy connects to us, lower-case hex without colons.',
+      description:
+        'SHA-256 of the certificate with which that proxy connects to us, lower-case hex without colons.',
       pattern: fingerprint,
+      example: '64 hex digits in lower case',
     }),
   }),
 
   status: section('The plain HTTP endpoint of verifiers: CA certificates (AIA); later CRLs and OCSP.', {
-    host: text({ description: 'Address to listen on; verifiers come from outside.', pattern: host, default: '0.0.0.0' }),
+    host: text({
+      description: 'Address to listen on; verifiers come from outside.',
+      pattern: host,
+      example: '127.0.0.1',
+      default: '0.0.0.0',
+    }),
     port: integer({ description: 'TCP port.', minimum: 1, maximum: 65535, default: 8080 }),
     url: optionalText({
       description:
         'Public base URL of this endpoint. It is written into every certificate and cannot be changed there later: set it before the first real device. Unset: http:// with the first of est.names and the port.',
       pattern: '^http://[^ ]+[^/ ]$',
+      example: 'http://pki.example.com (http, no slash at the end)',
     }),
   }),
 
@@ -125,6 +143,7 @@ export const schema = section('Configuration of a Perennial installation.', {
     host: text({
       description: 'Address to listen on. Loopback, because this endpoint has no authentication.',
       pattern: host,
+      example: '127.0.0.1',
       default: '127.0.0.1',
     }),
     port: integer({ description: 'TCP port.', minimum: 1, maximum: 65535, default: 8090 }),
@@ -147,9 +166,10 @@ export const schema = section('Configuration of a Perennial installation.', {
       default: 1,
     }),
     stopTimeout: duration({
-      description: 'On a stop signal, how long requests already begun may take before the process ends anyway.',
-      minimum: '1s',
-      maximum: '5m',
+      description:
+        'On a stop signal, how long requests already begun may take before the process ends anyway.',
+      shortest: '1s',
+      longest: '5m',
       default: '20s',
     }),
   }),
@@ -157,8 +177,8 @@ export const schema = section('Configuration of a Perennial installation.', {
   enrollment: section('First enrolment of devices.', {
     secretLifetime: duration({
       description: 'How long a one-time enrolment secret may be used: from the print shop to the installer.',
-      minimum: '5m',
-      maximum: '365d',
+      shortest: '5m',
+      longest: '365d',
       default: '7d',
     }),
   }),
@@ -166,8 +186,8 @@ export const schema = section('Configuration of a Perennial installation.', {
   audit: section('The audit log.', {
     sealInterval: duration({
       description: 'How often new facts are sealed into the Merkle log and a checkpoint is signed.',
-      minimum: '1s',
-      maximum: '1h',
+      shortest: '1s',
+      longest: '1h',
       default: '10s',
     }),
   }),
@@ -176,8 +196,8 @@ export const schema = section('Configuration of a Perennial installation.', {
     abandonAfter: duration({
       description:
         'Age at which a certificate that was reserved but never signed is abandoned. Well above the longest signing time, so that no living request is hit.',
-      minimum: '30s',
-      maximum: '1d',
+      shortest: '30s',
+      longest: '1d',
       default: '5m',
     }),
   }),
