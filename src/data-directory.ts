@@ -101,7 +101,7 @@ export async function lockForInit(path: string): Promise<{ release(): void }> {
   await checkPermissions(path)
   const lock = new DatabaseSync(join(path, 'init.lock'))
   try {
-    lock.exec('begin exclusive')
+    lock.exec('pragma journal_mode = memory; begin exclusive')
   } catch (error) {
     lock.close()
     if (error instanceof Error && /lock|busy/i.test(error.message)) {
