@@ -154,12 +154,14 @@ function parseAttribute(node: DerNode, what: string): AttributeTypeAndValue {
 }
 
 function encodeAttribute({ type, value }: AttributeTypeAndValue): Uint8Array {
-  const rule = rules.get(type) ?? otherRule
-  checkValue(type, value, rule, 'Name')
-  return sequence(oid(type), encodeText(value, rule.strings[0], type))
+  return sequence(oid(type), encodeText(type, value))
 }
 
-function encodeText(value: string, kind: StringKind | undefined, type: string): Uint8Array {
+/** An attribute's value alone, in the string type that its type asks for. @throws Refusal like `parseName` */
+export function encodeText(type: string, value: string): Uint8Array {
+  const rule = rules.get(type) ?? otherRule
+  checkValue(type, value, rule, 'Name')
+  const [kind] = rule.strings
   if (kind === 'printableString') {
     if (!isPrintableString(value))
       malformed(`${oidName(type)}: only letters, digits and '()+,-./:=? are allowed`)

@@ -70,7 +70,7 @@ export const oids = {
   cmcCA: '1.3.6.1.5.5.7.3.27',
   cmcRA: '1.3.6.1.5.5.7.3.28',
   cmcArchive: '1.3.6.1.5.5.7.3.29',
-  // PKCS #9 attributes (RFC 2985), CMS attributes, RFC 6402, RFC 7030, RFC 9908
+  // PKCS #9 attributes (RFC 2985), CMS attributes, RFC 6402, RFC 7030, RFC 7894, RFC 9908
   contentType: '1.2.840.113549.1.9.3',
   messageDigest: '1.2.840.113549.1.9.4',
   signingTime: '1.2.840.113549.1.9.5',
@@ -80,7 +80,9 @@ export const oids = {
   smimeCapabilities: '1.2.840.113549.1.9.15',
   decryptKeyIdentifier: '1.2.840.113549.1.9.16.2.37',
   asymmetricDecryptKeyIdentifier: '1.2.840.113549.1.9.16.2.54',
-  estIdentityLinking: '1.2.840.113549.1.9.16.2.57',
+  otpChallenge: '1.2.840.113549.1.9.16.2.56',
+  revocationChallenge: '1.2.840.113549.1.9.16.2.57',
+  estIdentityLinking: '1.2.840.113549.1.9.16.2.58',
   certificationRequestInfoTemplate: '1.2.840.113549.1.9.16.2.61',
   extensionReqTemplate: '1.2.840.113549.1.9.16.2.62',
   changeSubjectName: '1.3.6.1.5.5.7.7.36',
