@@ -73,3 +73,19 @@ export function stopwatch(): () => number {
 export function iso(at: Instant): string {
   return new Date(at).toISOString().replace(/\.\d{3}Z$/, 'Z')
 }
+
+/** Resolves in the next turn of the event loop, after the input and output that is waiting now. Takes no time. */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve)
+  })
+}
+
+/** Calls `onTurn` once in each turn of the event loop until it is stopped: work that never leaves its turn is not seen. */
+export function watchTurns(onTurn: () => void): { stop(): void } {
+  let turn = setImmediate(function fire() {
+    turn = setImmediate(fire)
+    onTurn()
+  })
+  return { stop: () => clearImmediate(turn) }
+}

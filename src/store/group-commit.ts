@@ -1,0 +1,227 @@
+/**
+ * Group commit on SQLite. Units of work queue; a group of them shares one BEGIN IMMEDIATE and one COMMIT with its fsync,
+ * each unit in a savepoint of its own, one after the other. A unit that throws is rolled back alone. Every promise,
+ * of success or of failure, settles after the commit: what a unit saw of its neighbours is then durable.
+ */
+import type { DatabaseSync } from 'node:sqlite'
+import { nextTurn, stopwatch, watchTurns, type Clock } from '../base/clock.ts'
+import { InvariantError, Refusal } from '../base/errors.ts'
+import type { Random } from '../base/random.ts'
+import { backoffMs } from '../base/retry.ts'
+import { isSqliteBusy, sqliteRefusal, type SqliteConnection } from './dialects/sqlite.ts'
+import { closeRollup, openRollup, Rollup, writeRollup } from './rollups.ts'
+import type { Tx } from './schema.ts'
+import type { TransactionGuard, Unit, Work } from './transaction.ts'
+
+/** A group takes no further unit after so many ms, and waits no longer for company. */
+const groupMs = 10
+/** A group takes no more units than this. */
+const groupUnits = 512
+/** A unit that has waited this long for the write lock is refused. */
+export const lockWaitMs = 10_000
+/** Waits between two attempts at the lock, which other processes hold for a few ms. */
+export const lockBackoff = { baseMs: 1, capMs: 20 }
+
+interface Queued extends Unit {
+  readonly queuedAt: number
+  readonly work: Work<unknown>
+  /** Set once the work is done; the promise settles after the commit. */
+  outcome: { readonly value: unknown } | { readonly error: unknown } | null
+  readonly resolve: (value: never) => void
+  readonly reject: (error: unknown) => void
+}
+
+export interface GroupCommitParts {
+  readonly database: DatabaseSync
+  readonly connection: SqliteConnection
+  readonly tx: Tx
+  readonly guard: TransactionGuard
+  readonly clock: Clock
+  readonly random: Random
+}
+
+export class GroupCommit {
+  readonly #parts: GroupCommitParts
+  #queue: Queued[] = []
+  #current: Queued | null = null
+  /** Settles when the queue is empty; null when it is. */
+  #running: Promise<void> | null = null
+  #underWay: Promise<void> | null = null
+  #isClosed = false
+
+  constructor(parts: GroupCommitParts) {
+    this.#parts = parts
+  }
+
+  run<T>(work: Work<T>): Promise<T> {
+    if (this.#isClosed) throw new InvariantError('the store is closed')
+    return new Promise<T>((resolve, reject) => {
+      const queuedAt = this.#parts.clock.now()
+      this.#queue.push({ queuedAt, work, outcome: null, resolve, reject, isOpen: true })
+      this.#running ??= this.#drain()
+    })
+  }
+
+  /** The unit that may use the writing connection now. */
+  get current(): Unit | null {
+    return this.#current
+  }
+
+  /** A promise while a group is under way: a reader on the same connection must not see half of it. */
+  get underWay(): Promise<void> | null {
+    return this.#underWay
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await this.#running
+  }
+
+  async #drain(): Promise<void> {
+    while (this.#queue.length > 0) {
+      await this.#gather()
+      if (!(await this.#begin())) continue
+      this.#underWay = this.#group()
+      await this.#underWay
+      this.#underWay = null
+    }
+    this.#running = null
+  }
+
+  /** Waits while each turn of the event loop brings more units, so that requests that arrive together commit together. */
+  async #gather(): Promise<void> {
+    const elapsed = stopwatch()
+    let seen = 0
+    while (this.#queue.length > seen && this.#queue.length < groupUnits && elapsed() < groupMs) {
+      seen = this.#queue.length
+      await nextTurn()
+    }
+  }
+
+  /** Takes the write lock, or refuses the units that have waited too long. @returns whether a group may run */
+  async #begin(): Promise<boolean> {
+    for (let attempt = 0; this.#queue.length > 0; attempt++) {
+      try {
+        this.#parts.database.exec('begin immediate')
+        return true
+      } catch (error) {
+        if (!isSqliteBusy(error)) {
+          this.#refuse(() => true, sqliteRefusal(error))
+          return false
+        }
+        const latest = this.#parts.clock.now() - lockWaitMs
+        this.#refuse((unit) => unit.queuedAt <= latest, storeBusy(error))
+        if (this.#queue.length > 0) {
+          await this.#parts.clock.sleep(backoffMs(lockBackoff, attempt, this.#parts.random))
+        }
+      }
+    }
+    return false
+  }
+
+  #refuse(which: (unit: Queued) => boolean, error: unknown): void {
+    const refused = this.#queue.filter(which)
+    this.#queue = this.#queue.filter((unit) => !refused.includes(unit))
+    for (const unit of refused) {
+      unit.isOpen = false
+      unit.reject(error)
+    }
+  }
+
+  async #group(): Promise<void> {
+    const { database } = this.#parts
+    const done: Queued[] = []
+    try {
+      const rollup = new Rollup()
+      const elapsed = stopwatch()
+      // Every query of SQLite is synchronous, so a whole group runs within one turn of the event loop. A turn that passes
+      // means that the unit waits for a timer, a socket or a thread, and with it everyone behind it.
+      const watch = watchTurns(() => this.#abandonCurrent())
+      try {
+        for (;;) {
+          const unit = this.#queue.shift()
+          if (!unit) break
+          done.push(unit)
+          await this.#unit(unit, rollup)
+          if (done.length >= groupUnits || elapsed() >= groupMs) break
+        }
+        await this.#writeRollup(rollup)
+      } finally {
+        watch.stop()
+      }
+      database.exec('commit')
+    } catch (error) {
+      if (database.isTransaction) database.exec('rollback')
+      for (const unit of done) unit.reject(sqliteRefusal(error))
+      return
+    }
+    for (const unit of done) settle(unit)
+  }
+
+  /** One unit in its savepoint. Throws only when the whole group is lost. */
+  async #unit(unit: Queued, rollup: Rollup): Promise<void> {
+    const { connection, database, guard, tx } = this.#parts
+    connection.run('savepoint unit', [])
+    this.#current = unit
+    openRollup(tx)
+    try {
+      const value = await new Promise((resolve, reject) => {
+        this.#abandonCurrent = () => reject(new InvariantError(foreignWait))
+        guard.enter(unit, () => unit.work(tx)).then(resolve, reject)
+      })
+      connection.run('release unit', [])
+      unit.outcome = { value }
+      rollup.merge(closeRollup(tx))
+    } catch (error) {
+      // On a full disk or a failed read SQLite may have rolled the whole group back by itself.
+      if (!database.isTransaction) throw error
+      connection.run('rollback to unit', [])
+      connection.run('release unit', [])
+      closeRollup(tx)
+      unit.outcome = { error: sqliteRefusal(error) }
+    } finally {
+      unit.isOpen = false
+      this.#current = null
+      this.#abandonCurrent = () => {}
+    }
+  }
+
+  #abandonCurrent: () => void = () => {}
+
+  async #writeRollup(rollup: Rollup): Promise<void> {
+    const { guard, tx } = this.#parts
+    const unit: Queued = {
+      queuedAt: 0,
+      work: noWork,
+      outcome: null,
+      resolve: noWork,
+      reject: noWork,
+      isOpen: true,
+    }
+    this.#current = unit
+    try {
+      await guard.enter(unit, () => writeRollup(tx, rollup, 0))
+    } finally {
+      this.#current = null
+    }
+  }
+}
+
+async function noWork(): Promise<void> {}
+
+function settle(unit: Queued): void {
+  const { outcome } = unit
+  if (outcome && 'value' in outcome) unit.resolve(outcome.value as never)
+  else unit.reject(outcome?.error)
+}
+
+const foreignWait =
+  'a unit of work waited for something other than the database: do that before or after the transaction'
+
+export function storeBusy(cause: unknown): Refusal {
+  return new Refusal(
+    'store-busy',
+    `another process held the database for more than ${lockWaitMs / 1000} s: repeat later, and look for a program that keeps it open`,
+    { cause, retryAfterMs: lockWaitMs },
+  )
+}

@@ -1,0 +1,103 @@
+/** When devices and certificates were last seen: narrow tables, written at every contact, that only move forward. */
+import { sql } from 'kysely'
+import type { Instant } from '../base/clock.ts'
+import type { CertificateId, DeviceId } from '../base/id.ts'
+import { preparedRows } from './prepared.ts'
+import type { Queries, Schema, Tx } from './schema.ts'
+
+export interface Sighting {
+  readonly deviceId: DeviceId
+  /** The certificate that the device proved to hold, if any. */
+  readonly certificateId: CertificateId | null
+  readonly at: Instant
+}
+
+const upsertDevices = preparedRows<Schema['device_last_seen'], never>((db, rows) =>
+  db
+    .insertInto('device_last_seen')
+    .values(rows.map((row) => ({ device_id: row.device_id, certificate_id: row.certificate_id, at: row.at })))
+    .onConflict((on) =>
+      on
+        .column('device_id')
+        .doUpdateSet({
+          at: sql`excluded.at`,
+          certificate_id: sql`coalesce(excluded.certificate_id, device_last_seen.certificate_id)`,
+        })
+        .where(sql<boolean>`excluded.at > device_last_seen.at`),
+    ),
+)
+
+const upsertCertificates = preparedRows<Schema['certificate_last_seen'], never>((db, rows) =>
+  db
+    .insertInto('certificate_last_seen')
+    .values(rows.map((row) => ({ certificate_id: row.certificate_id, at: row.at })))
+    .onConflict((on) =>
+      on
+        .column('certificate_id')
+        .doUpdateSet({ at: sql`excluded.at` })
+        .where(sql<boolean>`excluded.at > certificate_last_seen.at`),
+    ),
+)
+
+/** Any number of sightings, in any order, the same device more than once: the latest of each counts. */
+export async function recordLastSeen(tx: Tx, sightings: readonly Sighting[]): Promise<void> {
+  const devices = new Map<string, Schema['device_last_seen']>()
+  const certificates = new Map<number, Schema['certificate_last_seen']>()
+  for (const { deviceId, certificateId, at } of sightings) {
+    const known = devices.get(deviceId)
+    if (!known || at >= known.at) {
+      const latest = certificateId ?? known?.certificate_id ?? null
+      devices.set(deviceId, { device_id: deviceId, certificate_id: latest, at })
+    }
+    if (certificateId === null) continue
+    const seen = certificates.get(certificateId)
+    if (!seen || at > seen.at) certificates.set(certificateId, { certificate_id: certificateId, at })
+  }
+  // in key order, so that two writers cannot wait for each other in a circle
+  await upsertDevices(
+    tx,
+    [...devices.values()].sort((a, b) => (a.device_id < b.device_id ? -1 : 1)),
+  )
+  await upsertCertificates(
+    tx,
+    [...certificates.values()].sort((a, b) => a.certificate_id - b.certificate_id),
+  )
+}
+
+export interface DeviceLastSeen {
+  readonly at: Instant
+  readonly certificateId: CertificateId | null
+}
+
+/** @param deviceIds at most 10,000, such as one page. Devices never seen are missing from the answer. */
+export async function findLastSeen(
+  q: Queries,
+  deviceIds: readonly DeviceId[],
+): Promise<Map<DeviceId, DeviceLastSeen>> {
+  if (deviceIds.length === 0) return new Map()
+  const rows = await q
+    .selectFrom('device_last_seen')
+    .select(['device_id', 'certificate_id', 'at'])
+    .where('device_id', 'in', deviceIds)
+    .execute()
+  return new Map(
+    rows.map((row) => [
+      row.device_id as DeviceId,
+      { at: row.at, certificateId: row.certificate_id as CertificateId | null },
+    ]),
+  )
+}
+
+/** @param certificateIds at most 10,000, such as one page. Certificates never seen are missing from the answer. */
+export async function findCertificatesLastSeen(
+  q: Queries,
+  certificateIds: readonly CertificateId[],
+): Promise<Map<CertificateId, Instant>> {
+  if (certificateIds.length === 0) return new Map()
+  const rows = await q
+    .selectFrom('certificate_last_seen')
+    .select(['certificate_id', 'at'])
+    .where('certificate_id', 'in', certificateIds)
+    .execute()
+  return new Map(rows.map((row) => [row.certificate_id as CertificateId, row.at]))
+}

@@ -1,0 +1,169 @@
+/**
+ * The tables as Kysely sees them. Instants are epoch milliseconds; certificate times are whole seconds of them. Serial
+ * numbers and SHA-256 hashes are stored as bytes (half the size of hex in the three largest indexes).
+ */
+import type { Generated, Kysely, Transaction } from 'kysely'
+
+export type Engine = 'sqlite' | 'postgres'
+
+/** Reads outside a transaction: sees committed state only. */
+export type Db = Kysely<Schema>
+/** Inside a transaction. Functions that write take this type, so that writing outside one does not compile. */
+export type Tx = Transaction<Schema>
+export type Queries = Db | Tx
+
+export interface Schema {
+  meta: { key: string; value: string }
+  issuers: IssuerTable
+  trust_anchors: TrustAnchorTable
+  devices: DeviceTable
+  device_last_seen: { device_id: string; certificate_id: number | null; at: number }
+  enrolment_secrets: EnrolmentSecretTable
+  certificates: CertificateTable
+  certificate_last_seen: { certificate_id: number; at: number }
+  approvals: ApprovalTable
+  blocked_keys: { spki_hash: Uint8Array; reason: string; created_at: number }
+  facts: FactTable
+  audit_tiles: { level: number; tile: number; hashes: Uint8Array }
+  checkpoints: { size: number; root_hash: Uint8Array; note: string | null; at: number }
+  tasks: TaskTable
+  leases: { name: string; holder: string; token: number; expires_at: number }
+  counters: { name: string; slot: number; value: number }
+  expiry_counts: ExpiryCountTable
+}
+
+export interface IssuerTable {
+  id: string
+  kind: string
+  subject: string
+  certificate: Uint8Array | null
+  parent_id: string | null
+  key_algorithm: string
+  authority: string
+  key_reference: string
+  status: string
+  subject_key_identifier: string
+  spki_hash: Uint8Array
+  not_before: number
+  not_after: number
+  crl_shards: number
+  created_at: number
+}
+
+export interface TrustAnchorTable {
+  id: string
+  name: string
+  certificate: Uint8Array
+  subject: string
+  device_id_rule: string
+  profile: string | null
+  created_at: number
+}
+
+export interface DeviceTable {
+  id: string
+  profile: string
+  cohort: string | null
+  batch: string | null
+  site: string | null
+  connectivity: string
+  state: string
+  /** JSON object of strings. */
+  tags: string
+  hardware: string | null
+  firmware: string | null
+  last_renewal_at: number | null
+  created_at: number
+}
+
+export interface EnrolmentSecretTable {
+  device_id: string
+  hash: Uint8Array
+  created_at: number
+  expires_at: number
+  used_at: number | null
+  used_for: Uint8Array | null
+}
+
+export interface CertificateTable {
+  id: Generated<number>
+  device_id: string | null
+  slot: string
+  issuer_id: string
+  serial_number: Uint8Array
+  subject: string
+  /** JSON array of strings. */
+  subject_alt_names: string
+  key_algorithm: string
+  spki_hash: Uint8Array
+  not_before: number
+  not_after: number
+  status: string
+  reason: string | null
+  revoked_at: number | null
+  profile: string | null
+  profile_hash: Uint8Array | null
+  protocol: string
+  predecessor_id: number | null
+  cohort: string | null
+  batch: string | null
+  site: string | null
+  created_at: number
+  issued_at: number | null
+  confirmed_at: number | null
+  crl_shard: number
+  /** What we are about to sign; null once `der` is there. */
+  tbs: Uint8Array | null
+  der: Uint8Array | null
+}
+
+export interface ApprovalTable {
+  id: Generated<number>
+  device_id: string
+  slot: string
+  spki_hash: Uint8Array
+  subject: string
+  profile: string
+  protocol: string
+  csr: Uint8Array
+  predecessor_id: number | null
+  status: string
+  created_at: number
+  decided_at: number | null
+  decided_by: string | null
+}
+
+export interface FactTable {
+  id: Generated<number>
+  at: number
+  action: string
+  subject: string
+  /** The exact canonical bytes that are hashed. */
+  entry: Uint8Array
+  /** Position in the sealed log, null until sealed. */
+  log_index: number | null
+}
+
+export interface TaskTable {
+  id: Generated<number>
+  kind: string
+  key: string | null
+  payload: string
+  status: string
+  attempts: number
+  /** Ready: when it may first run. Running: when its lock lapses and another worker may take it. */
+  run_at: number
+  last_error: string | null
+  created_at: number
+}
+
+export interface ExpiryCountTable {
+  /** Days since 1970-01-01 UTC of notAfter. */
+  day: number
+  issuer_id: string
+  /** '' when the certificate has none: part of the primary key. */
+  profile: string
+  cohort: string
+  slot: number
+  count: number
+}

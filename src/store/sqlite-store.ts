@@ -1,0 +1,115 @@
+/** The store on SQLite: one writing connection behind the group commit, one reading connection beside it. */
+import { backup, type DatabaseSync } from 'node:sqlite'
+import { DefaultQueryExecutor, Kysely, Transaction, type KyselyProps } from 'kysely'
+import { InvariantError } from '../base/errors.ts'
+import { backoffMs } from '../base/retry.ts'
+import {
+  isSqliteBusy,
+  openSqlite,
+  SqliteConnection,
+  sqliteDialect,
+  sqliteRefusal,
+} from './dialects/sqlite.ts'
+import { GroupCommit, lockBackoff, lockWaitMs, storeBusy } from './group-commit.ts'
+import { migrateToLatest, schemaVersion } from './migrations.ts'
+import type { Store, StoreParts } from './open.ts'
+import type { Schema } from './schema.ts'
+import { TransactionGuard } from './transaction.ts'
+
+const writerCacheKb = 64 * 1024
+const readerCacheKb = 32 * 1024
+
+export function openSqliteStore(path: string, parts: StoreParts): Store {
+  const isMemory = path === ':memory:'
+  const guard = new TransactionGuard()
+  const writer = opened({ path, synchronous: parts.synchronous, cacheKb: writerCacheKb, isReader: false })
+  // A memory database belongs to its connection: reads share it and wait for the group that is under way.
+  const reader = isMemory
+    ? writer
+    : opened({ path, synchronous: parts.synchronous, cacheKb: readerCacheKb, isReader: true })
+
+  const writing = new SqliteConnection(
+    writer,
+    () => {
+      if (!guard.isInside(group.current)) {
+        throw new InvariantError('a transaction was used outside the function that it was given to')
+      }
+      return null
+    },
+    (action) => action(),
+  )
+  const tx = new Transaction<Schema>(kyselyOn(writing))
+  const group = new GroupCommit({ ...parts, database: writer, connection: writing, tx, guard })
+  const reading = new SqliteConnection(
+    reader,
+    () => {
+      guard.assertOutside('db')
+      return isMemory ? group.underWay : null
+    },
+    (action) => whenFree(action, parts),
+  )
+  const db = new Kysely<Schema>(kyselyOn(reading))
+
+  let closing: Promise<void> | null = null
+  async function close(): Promise<void> {
+    await group.close()
+    if (!isMemory) reader.close()
+    // the last process to close the file writes the log back into it
+    writer.close()
+  }
+
+  return {
+    engine: 'sqlite',
+    db,
+    transaction(work) {
+      guard.assertOutside('transaction')
+      return group.run(work)
+    },
+    migrate: () => group.run((unit) => migrateToLatest(unit, 'sqlite')),
+    schemaVersion: () => schemaVersion(db),
+    async backup(target) {
+      await backup(reader, target)
+    },
+    close: () => (closing ??= close()),
+  }
+}
+
+function opened(file: Parameters<typeof openSqlite>[0]): DatabaseSync {
+  try {
+    return openSqlite(file)
+  } catch (error) {
+    throw sqliteRefusal(error)
+  }
+}
+
+/** What Kysely needs to run its queries on one connection that the store looks after by itself. */
+function kyselyOn(connection: SqliteConnection): KyselyProps {
+  const dialect = sqliteDialect()
+  const executor = new DefaultQueryExecutor(dialect.createQueryCompiler(), dialect.createAdapter(), {
+    provideConnection: (consumer) => consumer(connection),
+  })
+  return { config: { dialect }, dialect, driver: dialect.createDriver(), executor }
+}
+
+/** Reads are refused only while another process recovers the log or empties it on closing. */
+function whenFree<T>(action: () => T, parts: StoreParts): T | Promise<T> {
+  try {
+    return action()
+  } catch (error) {
+    if (!isSqliteBusy(error)) throw sqliteRefusal(error)
+    return repeated(action, parts)
+  }
+}
+
+async function repeated<T>(action: () => T, { clock, random }: StoreParts): Promise<T> {
+  const until = clock.now() + lockWaitMs
+  for (let attempt = 0; ; attempt++) {
+    await clock.sleep(backoffMs(lockBackoff, attempt, random))
+    try {
+      return action()
+    } catch (error) {
+      if (!isSqliteBusy(error)) throw sqliteRefusal(error)
+      if (clock.now() >= until) throw storeBusy(error)
+    }
+  }
+}
