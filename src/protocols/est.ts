@@ -5,12 +5,13 @@
 import { fromBase64 } from '../base/bytes.ts'
 import { Refusal } from '../base/errors.ts'
 import type { Engine } from '../engine/context.ts'
-import { enroll, type EnrollRequest, serverKeygen } from '../engine/enroll.ts'
-import { trustedCaCertificates } from '../engine/issuer.ts'
+import { enroll, type EnrollRequest } from '../engine/enroll.ts'
+import { caCertificates } from '../engine/issuer.ts'
+import { serverKeygen } from '../engine/server-keygen.ts'
 import { noteSighting } from '../engine/sighting.ts'
 import { parseBasicCredentials } from './basic-credentials.ts'
 import type { PeerCertificate } from './client-cert-header.ts'
-import { encodeCsrAttributes } from './csr-attributes.ts'
+import { encodeCsrAttributes, noCsrAttributes } from './csr-attributes.ts'
 import {
   base64Response,
   certsOnlyResponse,
@@ -66,7 +67,7 @@ async function answer(engine: Engine, route: EstRoute, request: EstRequest): Pro
   switch (route.operation) {
     case 'cacerts':
       noteUse(engine, request)
-      return certsOnlyResponse(await trustedCaCertificates(engine, route.label), 'answered')
+      return certsOnlyResponse(await caCertificates(engine, route.label), 'answered')
     case 'csrattrs':
       noteUse(engine, request)
       return csrattrs(engine, route)
@@ -113,17 +114,20 @@ function enrollRequest(route: EstRoute, request: EstRequest): EnrollRequest {
 }
 
 /**
- * Without a label the client gets the attributes of no particular profile: none (RFC 8951 §3.2: 204). Which profile a
- * device has is not told to whoever asks.
+ * Without a label the client gets the attributes of no particular profile: an empty list, which more clients understand
+ * than the 204 that RFC 7030 §4.5.2 also allows. Which profile a device has is not told to whoever asks.
  */
 function csrattrs(engine: Engine, route: EstRoute): EstResponse {
   const profile = route.label === null ? undefined : engine.settings.profiles.get(route.label)
-  if (!profile) return { status: 204, headers: {}, body: '', result: 'answered' }
-  const der = encodeCsrAttributes(profile, engine.settings.organization)
+  const der = profile ? encodeCsrAttributes(profile, engine.settings.organization) : noCsrAttributes
   return base64Response('application/csrattrs', der, 'answered')
 }
 
 /** The first authenticated use of a certificate proves that the device has it, whatever the request was for. */
 function noteUse(engine: Engine, request: EstRequest): void {
-  if (request.peer.certificate !== null) noteSighting(engine, request.peer.certificate)
+  const { certificate } = request.peer
+  if (certificate === null) return
+  noteSighting(engine, certificate).catch((error: unknown) => {
+    engine.log.warn({ err: error }, 'a sighting was lost; the next request of the device makes up for it')
+  })
 }

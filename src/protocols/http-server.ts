@@ -143,6 +143,11 @@ async function sendWithoutReading(exchange: Exchange, answer: HttpResponse): Pro
     send(response, answer, false)
     return
   }
+  if (exchange.wantsContinue) {
+    // It has not sent its body and now will not.
+    send(response, answer, true)
+    return
+  }
   writeHead(response, answer, true)
   response.write(answer.body)
   const patience = new AbortController()

@@ -1,0 +1,79 @@
+/**
+ * The plain HTTP endpoint of verifiers: certificates of our CAs where the AIA extension of what they issued points
+ * (RFC 5280 §4.2.2.1). Plain HTTP on purpose: whoever checks a certificate cannot be asked to check another one first.
+ */
+import { sha256Hex } from '../base/bytes.ts'
+import { hourMs } from '../base/clock.ts'
+import type { Engine } from '../engine/context.ts'
+import { failureResponse } from './est-response.ts'
+import { type HttpRequestHead, type HttpResponse, textResponse } from './http-message.ts'
+import type { HttpHandler, HttpLimits } from './http-server.ts'
+
+/** Tight: nobody has a reason to send this endpoint anything. */
+export const statusLimits: HttpLimits = {
+  maxBodyBytes: 0,
+  maxHeaderBytes: 8_192,
+  headersTimeoutMs: 10_000,
+  requestTimeoutMs: 10_000,
+  keepAliveTimeoutMs: 5_000,
+  maxConnections: 10_000,
+  maxRequestsPerConnection: 100,
+}
+
+/** A CA certificate at its URL changes at most when the CA gets another certificate for the same key. */
+const maxAgeMs = hourMs
+
+export function statusHandler(engine: Engine): HttpHandler {
+  return {
+    refuseEarly: refuseMethod,
+    handle: (head) => handleStatus(engine, head),
+  }
+}
+
+/** Never throws. */
+export async function handleStatus(engine: Engine, head: HttpRequestHead): Promise<HttpResponse> {
+  const early = refuseMethod(head)
+  if (early) return early
+  try {
+    const issuerId = /^\/ca\/([a-z0-9-]{1,64})\.cer$/.exec(head.path)?.[1]
+    if (issuerId !== undefined) return await caCertificate(engine, issuerId, head)
+    if (head.path === '/')
+      return textResponse(200, 'Perennial status endpoint: CA certificates are under /ca/<issuer>.cer')
+    return textResponse(404, 'no such page: CA certificates are under /ca/<issuer>.cer')
+  } catch (error) {
+    return failureResponse(engine, error)
+  }
+}
+
+function refuseMethod({ method }: HttpRequestHead): HttpResponse | null {
+  if (method === 'GET' || method === 'HEAD') return null
+  return textResponse(405, 'this endpoint takes GET', { Allow: 'GET, HEAD' })
+}
+
+/** DER as application/pkix-cert (RFC 2585 §4.1). */
+async function caCertificate(engine: Engine, issuerId: string, head: HttpRequestHead): Promise<HttpResponse> {
+  const issuer = (await engine.issuers.list()).find((each) => each.id === issuerId)
+  if (!issuer?.certificate) return textResponse(404, 'there is no such issuer here')
+  const etag = `"${sha256Hex(issuer.certificate).slice(0, 32)}"`
+  const headers = {
+    ETag: etag,
+    'Last-Modified': new Date(issuer.createdAt).toUTCString(),
+    'Cache-Control': `public, max-age=${maxAgeMs / 1000}`,
+  }
+  if (isFresh(head, etag, issuer.createdAt)) return { status: 304, headers, body: '' }
+  return {
+    status: 200,
+    headers: { ...headers, 'Content-Type': 'application/pkix-cert' },
+    body: issuer.certificate,
+  }
+}
+
+/** If-None-Match wins over If-Modified-Since (RFC 9110 §13.2.2). */
+function isFresh({ headers }: HttpRequestHead, etag: string, changedAt: number): boolean {
+  const known = headers['if-none-match']
+  if (known !== undefined) {
+    return known.split(',').some((tag) => tag.trim().replace(/^W\//, '') === etag || tag.trim() === '*')
+  }
+  const since = Date.parse(headers['if-modified-since'] ?? '')
+  return !Number.isNaN(since) && Math.floor(changedAt / 1000) * 1000 <= since
+}

@@ -1,0 +1,204 @@
+/** Runs the roles of an installation in this process, and its TLS workers beside it. */
+import { createServer } from 'node:http'
+import { createAdminServer } from './api/server.ts'
+import { Metrics } from './api/metrics.ts'
+import type { App } from './app.ts'
+import { Refusal } from './base/errors.ts'
+import type { Environment, Role } from './config.ts'
+import { createJobs, type Jobs } from './engine/jobs.ts'
+import { statusHandler, statusLimits } from './protocols/status.ts'
+import { serveHttp, serverOptions } from './protocols/http-server.ts'
+import type { ServerIdentity } from './protocols/tls-server.ts'
+import { ensureServerCertificate } from './server-certificate.ts'
+import { openEstEndpoint } from './serve/est-endpoint.ts'
+import { healthChecks } from './serve/health-checks.ts'
+import { platformJobs } from './serve/jobs.ts'
+import { listen, type Listener } from './serve/listener.ts'
+import { flushSightings } from './serve/sightings.ts'
+import { WorkerPool } from './serve/worker-pool.ts'
+
+export interface ServeOptions {
+  readonly roles: readonly Role[]
+  /** TLS worker processes of the est role. 1: in this process. */
+  readonly workers: number
+  readonly version: string
+  /** Asked once, and only for workers, which open the CA keys by themselves. */
+  readonly passphrase: () => Promise<string>
+  /** For the workers. */
+  readonly env: Environment
+}
+
+export interface Serving {
+  /** Base URLs with the ports really bound; null for roles that do not run here. */
+  readonly endpoints: Endpoints
+  /** Finishes what was begun, for at most `serve.stopTimeout`. Idempotent. Closing the app is the caller's. */
+  stop(): Promise<void>
+}
+
+export interface Endpoints {
+  readonly est: string | null
+  readonly status: string | null
+  readonly admin: string | null
+}
+
+/** What the est role offers to the rest of this process, wherever it runs. */
+interface EstRole {
+  readonly port: number
+  readonly alive: () => number
+  readonly snapshots: () => Promise<Awaited<ReturnType<Metrics['snapshot']>>[]>
+  reload(identity: ServerIdentity): void
+  stop(): Promise<unknown>
+}
+
+/**
+ * Resolves when every endpoint of the roles listens.
+ * @throws Refusal `configuration-invalid` when an address is taken; what had been started is stopped again
+ */
+export async function serve(app: App, options: ServeOptions): Promise<Serving> {
+  const started: (() => Promise<unknown>)[] = []
+  const stopping = new AbortController()
+  const stop = async () => {
+    stopping.abort()
+    // The est endpoint first: it has the requests. The admin endpoint last: it says that we are stopping.
+    for (const end of started.splice(0)) await end()
+  }
+  try {
+    const est = options.roles.includes('est') ? await startEst(app, options) : null
+    if (est) started.push(() => est.stop())
+    const status = options.roles.includes('status') ? await startStatus(app) : null
+    if (status) started.push(() => status.stop(app.config.serve.stopTimeoutMs))
+    const jobs = createJobs(
+      app.engine,
+      platformJobs(app, (identity) => est?.reload(identity)),
+    )
+    if (options.roles.includes('jobs')) {
+      const running = jobs.run(stopping.signal)
+      started.push(() => running)
+    }
+    const admin = options.roles.includes('api')
+      ? await startAdmin(app, options, { est, jobs, stopping })
+      : null
+    if (admin) started.push(() => admin.close())
+    return { endpoints: endpointsOf(app, est, status, admin?.port ?? null), stop: once(stop) }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+async function startEst(app: App, options: ServeOptions): Promise<EstRole> {
+  const { engine, config, dataDirectory } = app
+  const { clock, random, log } = engine
+  const { host, port } = config.est
+  const { version } = options
+  const identity = await ensureServerCertificate(app)
+  if (options.workers === 1) {
+    const listenOn = { host, port, reusePort: false }
+    const endpoint = await openEstEndpoint({ engine, config, identity, version, listen: listenOn })
+    const endFlushing = flushSightings(engine)
+    return {
+      port: endpoint.port,
+      alive: () => 1,
+      snapshots: async () => [await endpoint.snapshot()],
+      reload: (next) => endpoint.reload(next),
+      stop: async () => {
+        await endpoint.stop(config.serve.stopTimeoutMs)
+        await endFlushing()
+      },
+    }
+  }
+  if (!dataDirectory) {
+    throw new Refusal(
+      'configuration-invalid',
+      'an installation in memory cannot be shared by several workers',
+    )
+  }
+  const passphrase = await options.passphrase()
+  const pool = await WorkerPool.open({
+    count: options.workers,
+    start: { dataPath: dataDirectory.path, passphrase, identity, host, port, version },
+    clock,
+    random,
+    log,
+    stopTimeoutMs: config.serve.stopTimeoutMs,
+    env: options.env,
+  })
+  return {
+    port: pool.port,
+    alive: () => pool.alive,
+    snapshots: () => pool.snapshots(),
+    reload: (next) => pool.reload(next),
+    stop: () => pool.stop(),
+  }
+}
+
+async function startStatus({ engine, config }: App): Promise<Listener> {
+  const server = createServer(serverOptions(statusLimits))
+  serveHttp(server, statusHandler(engine), statusLimits, engine.clock)
+  return await listen(
+    server,
+    { host: config.status.host, port: config.status.port, reusePort: false },
+    engine.clock,
+  )
+}
+
+interface AdminParts {
+  readonly est: EstRole | null
+  readonly jobs: Jobs
+  readonly stopping: AbortController
+}
+
+async function startAdmin(
+  app: App,
+  { version, roles, workers }: ServeOptions,
+  { est, jobs, stopping }: AdminParts,
+): Promise<{ port: number; close: () => Promise<void> }> {
+  const { engine, config } = app
+  const metrics = new Metrics({
+    version,
+    issuers: async () => (await engine.issuers.list()).map(({ id, notAfter }) => ({ issuer: id, notAfter })),
+  })
+  const server = createAdminServer({
+    version,
+    healthChecks: healthChecks(app, {
+      isStopping: () => stopping.signal.aborted,
+      workers: est ? { wanted: workers, alive: est.alive } : null,
+      jobs: roles.includes('jobs') ? jobs : null,
+    }),
+    snapshots: async () => [await metrics.snapshot(), ...((await est?.snapshots()) ?? [])],
+  })
+  const { host, port } = config.admin
+  await server.ready()
+  const listener = await listen(server.server, { host, port, reusePort: false }, engine.clock)
+  return {
+    port: listener.port,
+    close: async () => {
+      await listener.stop(1_000)
+      await server.close()
+    },
+  }
+}
+
+function endpointsOf(
+  { config }: App,
+  est: EstRole | null,
+  status: Listener | null,
+  admin: number | null,
+): Endpoints {
+  return {
+    est: est && url('https', config.est.host, est.port),
+    status: status && url('http', config.status.host, status.port),
+    admin: admin === null ? null : url('http', config.admin.host, admin),
+  }
+}
+
+/** "All addresses" is nothing to connect to: for a person on this machine it is localhost. */
+function url(scheme: string, host: string, port: number): string {
+  const reachable = host === '0.0.0.0' || host === '::' ? 'localhost' : host
+  return `${scheme}://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`
+}
+
+function once<Result>(run: () => Promise<Result>): () => Promise<Result> {
+  let result: Promise<Result> | null = null
+  return () => (result ??= run())
+}

@@ -1,0 +1,61 @@
+/** What /readyz asks. */
+import type { HealthCheck } from '../api/health.ts'
+import type { App } from '../app.ts'
+import { iso } from '../base/clock.ts'
+import { Refusal } from '../base/errors.ts'
+import type { Jobs } from '../engine/jobs.ts'
+
+export interface HealthParts {
+  readonly isStopping: () => boolean
+  readonly workers: { readonly wanted: number; readonly alive: () => number } | null
+  readonly jobs: Jobs | null
+}
+
+/** A job that failed this often in a row is not having a bad moment. */
+const failuresBeforeUnready = 5
+
+export function healthChecks(app: App, { isStopping, workers, jobs }: HealthParts): HealthCheck[] {
+  const checks: HealthCheck[] = [
+    { name: 'running', run: async () => ensure(!isStopping(), 'overloaded', 'the process is stopping') },
+    { name: 'store', run: async () => void (await app.engine.store.schemaVersion()) },
+    { name: 'issuers', run: () => checkIssuers(app) },
+  ]
+  if (workers) checks.push({ name: 'workers', run: async () => checkWorkers(workers) })
+  if (jobs) checks.push({ name: 'jobs', run: async () => checkJobs(jobs) })
+  return checks
+}
+
+/** Every issuer that a profile signs with is there, valid now, and its key is where it should be. */
+async function checkIssuers({ engine, config }: App): Promise<void> {
+  const wanted = new Set([...config.profiles.values()].map((profile) => profile.issuer))
+  const now = engine.clock.now()
+  for (const issuer of await engine.issuers.list()) {
+    if (!wanted.has(issuer.id) || issuer.status !== 'active' || issuer.certificate === null) continue
+    ensure(
+      now <= issuer.notAfter,
+      'issuer-unavailable',
+      `issuer ${issuer.id} expired at ${iso(issuer.notAfter)}`,
+    )
+    const authority = engine.authorities.get(issuer.authority)
+    const hasKey = (await authority?.hasKey(issuer.keyReference)) ?? false
+    ensure(hasKey, 'issuer-unavailable', `the key of issuer ${issuer.id} cannot be found`)
+  }
+}
+
+function checkWorkers({ wanted, alive }: { wanted: number; alive: () => number }): void {
+  const count = alive()
+  ensure(count > 0, 'overloaded', `none of the ${wanted} TLS workers is running`)
+}
+
+function checkJobs(jobs: Jobs): void {
+  const failing = jobs.status().find((job) => job.failuresInARow >= failuresBeforeUnready)
+  ensure(!failing, 'store-busy', `the job ${failing?.name} failed ${failing?.failuresInARow} times in a row`)
+}
+
+function ensure(
+  condition: boolean,
+  code: 'overloaded' | 'issuer-unavailable' | 'store-busy',
+  problem: string,
+): void {
+  if (!condition) throw new Refusal(code, problem)
+}

@@ -1,0 +1,75 @@
+/** Entry of a TLS worker process: one EST endpoint on a port that it shares with its siblings. Started by worker-pool.ts. */
+import { openApp, type App } from '../app.ts'
+import { openDataDirectory } from '../data-directory.ts'
+import { flushSightings } from './sightings.ts'
+import { type EstEndpoint, openEstEndpoint } from './est-endpoint.ts'
+import type { FromWorker, ToWorker } from './worker-messages.ts'
+
+interface Running {
+  readonly app: App
+  readonly endpoint: EstEndpoint
+  readonly endFlushing: () => Promise<void>
+}
+
+let running: Running | null = null
+let ending: Promise<void> | null = null
+
+process.on('message', (message: ToWorker) => void handle(message))
+// Ctrl-C reaches the whole process group; the main process decides when a worker ends.
+process.on('SIGINT', () => undefined)
+process.on('SIGTERM', () => void end())
+// The main process is gone: nobody would restart or stop us.
+process.on('disconnect', () => void end())
+report({ kind: 'ready' })
+
+async function handle(message: ToWorker): Promise<void> {
+  switch (message.kind) {
+    case 'start':
+      await start(message)
+      return
+    case 'reload':
+      running?.endpoint.reload(message.identity)
+      return
+    case 'snapshot':
+      if (running) report({ kind: 'snapshot', id: message.id, metrics: await running.endpoint.snapshot() })
+      return
+    case 'stop':
+      await end()
+  }
+}
+
+async function start(message: ToWorker & { kind: 'start' }): Promise<void> {
+  const { passphrase, identity, host, port, version } = message
+  try {
+    const app = await openApp({
+      dataDirectory: await openDataDirectory(message.dataPath),
+      env: process.env,
+      passphrase: async () => passphrase,
+    })
+    const listenOn = { host, port, reusePort: true }
+    const { engine, config } = app
+    const endpoint = await openEstEndpoint({ engine, config, identity, version, listen: listenOn })
+    running = { app, endpoint, endFlushing: flushSightings(engine) }
+    report({ kind: 'listening', port: endpoint.port })
+  } catch (error) {
+    report({ kind: 'failed', message: error instanceof Error ? error.message : String(error) })
+    process.exitCode = 1
+    process.disconnect?.()
+  }
+}
+
+function end(): Promise<void> {
+  ending ??= (async () => {
+    if (running) {
+      await running.endpoint.stop(running.app.config.serve.stopTimeoutMs)
+      await running.endFlushing()
+      await running.app.close()
+    }
+    process.exit()
+  })()
+  return ending
+}
+
+function report(message: FromWorker): void {
+  process.send?.(message)
+}
