@@ -30,8 +30,9 @@ export const layers: Readonly<Record<string, Layer>> = {
   main: { imports: ['cli', 'app', 'sim', ...belowApp] },
 }
 
-/** Files that stand directly in `src/`. */
-const rootFiles: Readonly<Record<string, string>> = {
+/** Files that stand directly in `src/`, and folders that are part of another layer. */
+const parts: Readonly<Record<string, string>> = {
+  serve: 'app',
   'main.ts': 'main',
   'config.ts': 'config',
   'app.ts': 'app',
@@ -48,8 +49,9 @@ const packageOwners: Readonly<Record<string, string>> = { kysely: 'store', pg: '
 export function layerOf(path: string): string | null {
   const [, first, second] = path.split('/')
   if (first === undefined) return null
-  const layer = second === undefined ? rootFiles[first] : first
-  return layer !== undefined && layer in layers ? layer : null
+  // A test beside `serve.ts` is where `serve.ts` is.
+  const layer = parts[first.replace(/\.test\.ts$/, '.ts')] ?? (second === undefined ? null : first)
+  return layer !== null && layer in layers ? layer : null
 }
 
 export interface Declared {
