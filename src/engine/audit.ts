@@ -160,7 +160,8 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-function isoMs(at: Instant): string {
+/** An instant as facts write it: ISO 8601 with milliseconds, UTC. */
+export function isoMs(at: Instant): string {
   assert(Number.isSafeInteger(at), 'an instant is whole milliseconds')
   return new Date(at).toISOString()
 }
