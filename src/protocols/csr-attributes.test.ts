@@ -5,12 +5,12 @@ import { defineProfile, type ProfileInput } from '../engine/profile.ts'
 import { type DerNode, readDer } from '../pki/der.ts'
 import { readOid } from '../pki/der-values.ts'
 import { oids } from '../pki/oid.ts'
-import { encodeCsrAttributes, noCsrAttributes } from './csr-attributes.ts'
+import { profileCsrAttributes, noCsrAttributes } from './csr-attributes.ts'
 
 function attributesOf(input: Partial<ProfileInput>): readonly DerNode[] {
   const issuer = 'issuing' as IssuerId
   const profile = defineProfile({ name: 'p', issuer, validityMs: 1, renewBeforeMs: null, ...input })
-  return readDer(encodeCsrAttributes(profile, 'Org')).children
+  return readDer(profileCsrAttributes(profile, 'Org')).children
 }
 
 /** The identifier of an AttrOrOID. */

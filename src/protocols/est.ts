@@ -7,11 +7,10 @@ import { Refusal } from '../base/errors.ts'
 import type { Engine } from '../engine/context.ts'
 import { enroll, type EnrollRequest } from '../engine/enroll.ts'
 import { caCertificates } from '../engine/issuer.ts'
-import { serverKeygen } from '../engine/server-keygen.ts'
 import { noteSighting } from '../engine/sighting.ts'
 import { parseBasicCredentials } from './basic-credentials.ts'
 import type { PeerCertificate } from './client-cert-header.ts'
-import { encodeCsrAttributes, noCsrAttributes } from './csr-attributes.ts'
+import { profileCsrAttributes, noCsrAttributes } from './csr-attributes.ts'
 import {
   base64Response,
   certsOnlyResponse,
@@ -21,13 +20,15 @@ import {
 } from './est-response.ts'
 import { type EstRoute, estOperations, routeEst } from './est-route.ts'
 import { type HttpRequest, type HttpRequestHead, mediaType, textResponse } from './http-message.ts'
-import { keygenResponse } from './server-keygen.ts'
+import { answerServerKeygen, type KeyPackageSigner } from './server-keygen.ts'
 
 export interface EstRequest extends HttpRequest {
   /** What TLS, or a pinned proxy, says of the client. */
   readonly peer: PeerCertificate & { readonly address: string }
   /** RFC 5929 tls-unique; null in TLS 1.3 and behind a proxy. */
   readonly tlsUnique: Uint8Array | null
+  /** With which server-generated keys are signed before they are encrypted. */
+  readonly keyPackageSigner?: KeyPackageSigner
 }
 
 /** Never throws: whatever goes wrong is an answer. */
@@ -77,10 +78,8 @@ async function answer(engine: Engine, route: EstRoute, request: EstRequest): Pro
       if (outcome.kind === 'pending') return pendingResponse(outcome.retryAfterMs)
       return certsOnlyResponse([outcome.certificate], outcome.repeated ? 'repeated' : 'issued')
     }
-    case 'serverkeygen': {
-      const wanted = enrollRequest(route, request)
-      return keygenResponse(engine, wanted, await serverKeygen(engine, wanted))
-    }
+    case 'serverkeygen':
+      return answerServerKeygen(engine, enrollRequest(route, request), request.keyPackageSigner ?? null)
     case 'fullcmc':
       throw new Refusal('not-implemented', 'fullcmc is not implemented')
   }
@@ -119,7 +118,7 @@ function enrollRequest(route: EstRoute, request: EstRequest): EnrollRequest {
  */
 function csrattrs(engine: Engine, route: EstRoute): EstResponse {
   const profile = route.label === null ? undefined : engine.settings.profiles.get(route.label)
-  const der = profile ? encodeCsrAttributes(profile, engine.settings.organization) : noCsrAttributes
+  const der = profile ? profileCsrAttributes(profile, engine.settings.organization) : noCsrAttributes
   return base64Response('application/csrattrs', der, 'answered')
 }
 

@@ -20,6 +20,7 @@ import { failureResponse, type EstResponse } from './est-response.ts'
 import type { HttpRequestHead } from './http-message.ts'
 import { type HttpLimits, serveHttp, serverOptions } from './http-server.ts'
 import { Admission, overloadResponse } from './overload.ts'
+import { keyPackageSigner } from './server-keygen.ts'
 import { type TlsPeer, tlsPeer } from './tls-peer.ts'
 
 /** What the server shows to clients: PEM, leaf first. */
@@ -63,6 +64,7 @@ export function createEstServer(options: EstServerOptions): EstServer {
     ...tlsOptions(options),
     handshakeTimeout: limits.headersTimeoutMs,
   })
+  let signer = keyPackageSigner(options.identity)
   const admission = new Admission(options.maxConcurrent)
   const peers = new WeakMap<TLSSocket, TlsPeer>()
   const peerOf = (socket: TLSSocket) => {
@@ -89,6 +91,7 @@ export function createEstServer(options: EstServerOptions): EstServer {
         body,
         peer: isDirect ? connection : { ...peer, address: connection.address },
         tlsUnique: isDirect ? connection.tlsUnique : null,
+        keyPackageSigner: signer,
       })
     } catch (error) {
       return failureResponse(engine, error)
@@ -117,7 +120,10 @@ export function createEstServer(options: EstServerOptions): EstServer {
   return {
     server,
     admission,
-    reload: (identity) => server.setSecureContext({ ...tlsOptions({ ...options, identity }) }),
+    reload(identity) {
+      server.setSecureContext(tlsOptions({ ...options, identity }))
+      signer = keyPackageSigner(identity)
+    },
   }
 }
 
