@@ -88,7 +88,7 @@ suite('layers', () => {
     ],
     ['src/agent/x.ts', "import { enroll } from '../engine/enroll.ts'", /agent must not import engine/],
     ['src/app.ts', "import { program } from './cli/program.ts'", /app must not import cli/],
-    ['src/serve.ts', "spawn(new URL('./main.ts', import.meta.url))", /app must not import main/],
+    ['src/serve.ts', "spawn(new URL('./main.ts', import.meta.url))", /serve must not import main/],
     ['src/engine/x.ts', "import '../../test/helpers/app.ts'", /not part of the product/],
     ['src/engine/x.ts', "import { Kysely } from 'kysely'", /engine must not import the package kysely/],
     ['src/protocols/x.ts', "import { Pool } from 'pg'", /only store imports the package pg/],

@@ -25,9 +25,11 @@ export const layers: Readonly<Record<string, Layer>> = {
   // An extension implements a port: of the engine it sees nothing else.
   authorities: { imports: ['engine/ports.ts', 'pki', 'base'], packages: [] },
   app: { imports: belowApp },
+  // Runs an app: processes, listeners, the demo fleet.
+  serve: { imports: ['app', ...belowApp] },
   sim: { imports: ['app', ...belowApp] },
-  cli: { imports: ['app', 'sim', ...belowApp] },
-  main: { imports: ['cli', 'app', 'sim', ...belowApp] },
+  cli: { imports: ['app', 'serve', 'sim', ...belowApp] },
+  main: { imports: ['cli', 'app', 'serve', 'sim', ...belowApp] },
 }
 
 /** Files that stand directly in `src/`, and folders that are part of another layer. */
@@ -38,8 +40,8 @@ const parts: Readonly<Record<string, string>> = {
   'app.ts': 'app',
   'data-directory.ts': 'app',
   'server-certificate.ts': 'app',
-  'serve.ts': 'app',
-  'demo.ts': 'app',
+  'serve.ts': 'serve',
+  'demo.ts': 'serve',
 }
 
 /** Only the store knows that there is SQL. */
