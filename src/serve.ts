@@ -5,16 +5,15 @@ import { Metrics } from './api/metrics.ts'
 import type { App } from './app.ts'
 import { Refusal } from './base/errors.ts'
 import type { Environment, Role } from './config.ts'
-import { createJobs, type Jobs } from './engine/jobs.ts'
+import { createJobs, type Job, type Jobs } from './engine/jobs.ts'
+import { flushSightings } from './engine/sighting.ts'
 import { statusHandler, statusLimits } from './protocols/status.ts'
 import { serveHttp, serverOptions } from './protocols/http-server.ts'
-import type { ServerIdentity } from './protocols/tls-server.ts'
 import { ensureServerCertificate } from './server-certificate.ts'
 import { openEstEndpoint } from './serve/est-endpoint.ts'
 import { healthChecks } from './serve/health-checks.ts'
-import { platformJobs } from './serve/jobs.ts'
+import { platformJobs, serverCertificateJob, workerJobs } from './serve/jobs.ts'
 import { listen, type Listener } from './serve/listener.ts'
-import { flushSightings } from './serve/sightings.ts'
 import { WorkerPool } from './serve/worker-pool.ts'
 
 export interface ServeOptions {
@@ -45,8 +44,9 @@ export interface Endpoints {
 interface EstRole {
   readonly port: number
   readonly alive: () => number
+  /** What this process has to do for it. */
+  readonly jobs: readonly Job[]
   readonly snapshots: () => Promise<Awaited<ReturnType<Metrics['snapshot']>>[]>
-  reload(identity: ServerIdentity): void
   stop(): Promise<unknown>
 }
 
@@ -67,14 +67,10 @@ export async function serve(app: App, options: ServeOptions): Promise<Serving> {
     if (est) started.push(() => est.stop())
     const status = options.roles.includes('status') ? await startStatus(app) : null
     if (status) started.push(() => status.stop(app.config.serve.stopTimeoutMs))
-    const jobs = createJobs(
-      app.engine,
-      platformJobs(app, (identity) => est?.reload(identity)),
-    )
-    if (options.roles.includes('jobs')) {
-      const running = jobs.run(stopping.signal)
-      started.push(() => running)
-    }
+    const isJobNode = options.roles.includes('jobs')
+    const jobs = createJobs(app.engine, [...(est?.jobs ?? []), ...(isJobNode ? platformJobs(app) : [])])
+    const running = jobs.run(stopping.signal)
+    started.push(() => running)
     const admin = options.roles.includes('api')
       ? await startAdmin(app, options, { est, jobs, stopping })
       : null
@@ -95,15 +91,14 @@ async function startEst(app: App, options: ServeOptions): Promise<EstRole> {
   if (options.workers === 1) {
     const listenOn = { host, port, reusePort: false }
     const endpoint = await openEstEndpoint({ engine, config, identity, version, listen: listenOn })
-    const endFlushing = flushSightings(engine)
     return {
       port: endpoint.port,
       alive: () => 1,
+      jobs: [...workerJobs, serverCertificateJob(app, identity, (next) => endpoint.reload(next))],
       snapshots: async () => [await endpoint.snapshot()],
-      reload: (next) => endpoint.reload(next),
       stop: async () => {
         await endpoint.stop(config.serve.stopTimeoutMs)
-        await endFlushing()
+        await flushSightings(engine, clock.now())
       },
     }
   }
@@ -126,8 +121,8 @@ async function startEst(app: App, options: ServeOptions): Promise<EstRole> {
   return {
     port: pool.port,
     alive: () => pool.alive,
+    jobs: [serverCertificateJob(app, identity, (next) => pool.reload(next))],
     snapshots: () => pool.snapshots(),
-    reload: (next) => pool.reload(next),
     stop: () => pool.stop(),
   }
 }
@@ -150,7 +145,7 @@ interface AdminParts {
 
 async function startAdmin(
   app: App,
-  { version, roles, workers }: ServeOptions,
+  { version, workers }: ServeOptions,
   { est, jobs, stopping }: AdminParts,
 ): Promise<{ port: number; close: () => Promise<void> }> {
   const { engine, config } = app
@@ -163,7 +158,7 @@ async function startAdmin(
     healthChecks: healthChecks(app, {
       isStopping: () => stopping.signal.aborted,
       workers: est ? { wanted: workers, alive: est.alive } : null,
-      jobs: roles.includes('jobs') ? jobs : null,
+      jobs,
     }),
     snapshots: async () => [await metrics.snapshot(), ...((await est?.snapshots()) ?? [])],
   })

@@ -8,7 +8,7 @@ import type { Jobs } from '../engine/jobs.ts'
 export interface HealthParts {
   readonly isStopping: () => boolean
   readonly workers: { readonly wanted: number; readonly alive: () => number } | null
-  readonly jobs: Jobs | null
+  readonly jobs: Jobs
 }
 
 /** A job that failed this often in a row is not having a bad moment. */
@@ -21,7 +21,7 @@ export function healthChecks(app: App, { isStopping, workers, jobs }: HealthPart
     { name: 'issuers', run: () => checkIssuers(app) },
   ]
   if (workers) checks.push({ name: 'workers', run: async () => checkWorkers(workers) })
-  if (jobs) checks.push({ name: 'jobs', run: async () => checkJobs(jobs) })
+  checks.push({ name: 'jobs', run: async () => checkJobs(jobs) })
   return checks
 }
 

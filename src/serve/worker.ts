@@ -1,17 +1,20 @@
 /** Entry of a TLS worker process: one EST endpoint on a port that it shares with its siblings. Started by worker-pool.ts. */
 import { openApp, type App } from '../app.ts'
 import { openDataDirectory } from '../data-directory.ts'
-import { flushSightings } from './sightings.ts'
+import { createJobs } from '../engine/jobs.ts'
+import { flushSightings } from '../engine/sighting.ts'
 import { type EstEndpoint, openEstEndpoint } from './est-endpoint.ts'
+import { workerJobs } from './jobs.ts'
 import type { FromWorker, ToWorker } from './worker-messages.ts'
 
 interface Running {
   readonly app: App
   readonly endpoint: EstEndpoint
-  readonly endFlushing: () => Promise<void>
+  readonly jobs: Promise<void>
 }
 
 let running: Running | null = null
+const stopping = new AbortController()
 let ending: Promise<void> | null = null
 
 process.on('message', (message: ToWorker) => void handle(message))
@@ -49,7 +52,7 @@ async function start(message: ToWorker & { kind: 'start' }): Promise<void> {
     const listenOn = { host, port, reusePort: true }
     const { engine, config } = app
     const endpoint = await openEstEndpoint({ engine, config, identity, version, listen: listenOn })
-    running = { app, endpoint, endFlushing: flushSightings(engine) }
+    running = { app, endpoint, jobs: createJobs(engine, workerJobs).run(stopping.signal) }
     report({ kind: 'listening', port: endpoint.port })
   } catch (error) {
     report({ kind: 'failed', message: error instanceof Error ? error.message : String(error) })
@@ -60,10 +63,13 @@ async function start(message: ToWorker & { kind: 'start' }): Promise<void> {
 
 function end(): Promise<void> {
   ending ??= (async () => {
+    stopping.abort()
     if (running) {
-      await running.endpoint.stop(running.app.config.serve.stopTimeoutMs)
-      await running.endFlushing()
-      await running.app.close()
+      const { app, endpoint, jobs } = running
+      await endpoint.stop(app.config.serve.stopTimeoutMs)
+      await jobs
+      await flushSightings(app.engine, app.engine.clock.now())
+      await app.close()
     }
     process.exit()
   })()
