@@ -88,8 +88,8 @@ function formatAttribute({ type, value }: AttributeTypeAndValue): string {
 function escapeValue(value: string): string {
   return value
     .replace(/["+,;<>\\]/g, '\\$&')
+    .replace(/ $/, '\\ ')
     .replace(/^[ #]/, '\\$&')
-    .replace(/ $/, (space, offset: number) => (offset === 0 ? space : `\\${space}`))
 }
 
 /** One pass over the text, left to right. */
