@@ -120,6 +120,10 @@ function read(
   const summary = outcomes.findLast((outcome) => outcome.kind === 'counts')
   if (summary && ending === null && (summary.tests > 0 || isFiltered)) {
     const { kind: _, ...counts } = summary
+    // Node counts the tests of a skipped suite nowhere: the suite stands for them, so that the totals show it.
+    const suites = skips.filter(({ isSuite }) => isSuite).length
+    counts.tests += suites
+    counts.skipped += suites
     return { file, counts, failures, skips }
   }
   // The file fell over: keep what its tests said, and count the file itself as one failed test.

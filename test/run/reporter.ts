@@ -4,7 +4,7 @@ import type { TestEvent } from 'node:test/reporters'
 
 export type Outcome =
   | { kind: 'passed'; name: string }
-  | { kind: 'skipped'; name: string; reason: string }
+  | { kind: 'skipped'; name: string; reason: string; isSuite: boolean }
   | { kind: 'todo'; name: string; reason: string }
   | { kind: 'failed'; name: string; reason: string; line: number | null }
   | {
@@ -52,6 +52,6 @@ function outcomeOf(event: TestEvent, path: string[]): Outcome | null {
   if (skip !== undefined && skip !== false)
     return { kind: 'skipped', name, reason: skip === true ? '' : skip }
   if (todo !== undefined && todo !== false) return { kind: 'todo', name, reason: todo === true ? '' : todo }
-  if (event.data.details.type === 'suite') return null
+  if (isSuite) return null
   return { kind: 'passed', name }
 }

@@ -32,9 +32,8 @@ export const layers: Readonly<Record<string, Layer>> = {
   main: { imports: ['cli', 'app', 'serve', 'sim', ...belowApp] },
 }
 
-/** Files that stand directly in `src/`, and folders that are part of another layer. */
-const parts: Readonly<Record<string, string>> = {
-  serve: 'app',
+/** Files that stand directly in `src/`. */
+const rootFiles: Readonly<Record<string, string>> = {
   'main.ts': 'main',
   'config.ts': 'config',
   'app.ts': 'app',
@@ -52,7 +51,7 @@ export function layerOf(path: string): string | null {
   const [, first, second] = path.split('/')
   if (first === undefined) return null
   // A test beside `serve.ts` is where `serve.ts` is.
-  const layer = parts[first.replace(/\.test\.ts$/, '.ts')] ?? (second === undefined ? null : first)
+  const layer = rootFiles[first.replace(/\.test\.ts$/, '.ts')] ?? (second === undefined ? null : first)
   return layer !== null && layer in layers ? layer : null
 }
 

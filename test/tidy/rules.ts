@@ -128,10 +128,10 @@ const sqlBuilders: readonly Pattern[] = [
   ],
 ]
 
-/** SQL is written in `src/store` only; tests of the whole house may look into the database. */
+/** SQL is written in `src/store` only; tests may look into the database, and tamper with it. */
 export function sqlFindings(sources: readonly Source[], exceptions: Exceptions): Finding[] {
   return sources
-    .filter(({ path }) => path.startsWith('src/') && !path.startsWith('src/store/') && !(path in exceptions))
+    .filter(({ path }) => isProduct(path) && !path.startsWith('src/store/') && !(path in exceptions))
     .flatMap((source) =>
       [
         matchesOfAll(source, sqlBuilders),
