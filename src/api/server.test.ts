@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Refusal } from '../base/errors.ts'
+import type { HealthCheck } from './health.ts'
+import { Metrics } from './metrics.ts'
+import { createAdminServer } from './server.ts'
+
+const fine: HealthCheck = { name: 'store', run: async () => {} }
+const refusing: HealthCheck = {
+  name: 'issuers',
+  run: async () => {
+    throw new Refusal('issuer-unavailable', 'the key of issuer x cannot be found')
+  },
+}
+const broken: HealthCheck = {
+  name: 'queue',
+  run: async () => {
+    throw new Error('connect postgres://user:password@host failed')
+  },
+}
+
+function server(healthChecks: readonly HealthCheck[], metrics: readonly Metrics[] = []) {
+  const snapshots = () => Promise.all(metrics.map((each) => each.snapshot()))
+  return createAdminServer({ version: '1.2.3', healthChecks, snapshots })
+}
+
+test('livez answers as long as the process does', async () => {
+  const answer = await server([broken]).inject('/livez')
+  assert.equal(answer.statusCode, 200)
+  assert.equal(answer.body, 'ok\n')
+})
+
+test('readyz is 200 when every check passes and 503 when one fails', async () => {
+  assert.equal((await server([fine]).inject('/readyz')).statusCode, 200)
+  const failing = await server([fine, refusing]).inject('/readyz')
+  assert.equal(failing.statusCode, 503)
+  assert.doesNotMatch(failing.body, /issuer x/)
+})
+
+test('readyz?verbose names each check; a refusal says why, anything else could hold a secret and does not', async () => {
+  const { body } = await server([fine, refusing, broken]).inject('/readyz?verbose')
+  assert.match(body, /^\[\+\] store ok$/m)
+  assert.match(body, /^\[-\] issuers failed: the key of issuer x cannot be found$/m)
+  assert.match(body, /^\[-\] queue failed: internal error, see the log$/m)
+  assert.doesNotMatch(body, /password/)
+})
+
+test('metrics of all processes are summed; build and issuer are not', async () => {
+  const options = { version: '1.2.3', issuers: async () => [{ issuer: 'root', notAfter: 5_000 }] }
+  const main = new Metrics(options)
+  const worker = new Metrics({ version: '1.2.3', inFlight: () => 3 })
+  const other = new Metrics({ version: '1.2.3', inFlight: () => 4 })
+  main.answered('est', 'simpleenroll', 'issued', 0.004)
+  worker.answered('est', 'simpleenroll', 'issued', 0.02)
+  other.answered('est', 'simpleenroll', 'too-early', 0.001)
+  const { body, headers } = await server([], [main, worker, other]).inject('/metrics')
+  assert.match(headers['content-type'] as string, /^text\/plain/)
+  assert.match(
+    body,
+    /^perennial_requests_total\{protocol="est",operation="simpleenroll",result="issued"\} 2$/m,
+  )
+  assert.match(body, /^perennial_requests_total\{.*result="too-early"\} 1$/m)
+  assert.match(body, /^perennial_request_seconds_count\{protocol="est",operation="simpleenroll"\} 3$/m)
+  assert.match(body, /^perennial_requests_in_flight 7$/m)
+  assert.match(body, /^perennial_issuer_not_after_seconds\{issuer="root"\} 5$/m)
+  assert.match(body, /^perennial_build_info\{version="1\.2\.3",node="[^"]+",openssl="[^"]+"\} 1$/m)
+  assert.match(body, /^nodejs_eventloop_lag_p99_seconds /m)
+})
+
+test('version says what is running', async () => {
+  const answer = await server([]).inject('/version')
+  const { node, openssl } = process.versions
+  assert.deepEqual(answer.json(), { version: '1.2.3', node, openssl })
+})
+
+test('anything else is 404', async () => {
+  assert.equal((await server([]).inject('/')).statusCode, 404)
+  assert.equal((await server([]).inject({ url: '/livez', method: 'POST' })).statusCode, 404)
+})
