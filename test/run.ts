@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { stopwatch } from '../src/base/clock.ts'
+import { sharedServer, startPostgres } from './helpers/postgres.ts'
 import { findTestFiles, type TestFile } from './run/files.ts'
 import { killAll, runFile, type FileResult } from './run/process.ts'
 import { printFile, printRings, printTotals, skippedTests } from './run/report.ts'
@@ -15,6 +16,9 @@ const help = `usage: npm test -- [options] [part of a file name …]
   --list           print the files and stop
 
 exit codes: 0 all passed, 1 a test failed, 2 wrong arguments or no such test, 3 something was skipped and must not be`
+
+/** From this many files on, one PostgreSQL for all of them is quicker than one for each that wants it. */
+const manyFiles = 8
 
 /** Without a filter, each of these must have run; a missing one would otherwise pass unnoticed. */
 const expectedRings = ['unit', 'tidy', 'conformance', 'interop', 'e2e']
@@ -43,7 +47,9 @@ async function main(): Promise<number> {
     return (console.log(files.map(({ ring, path }) => `${ring.padEnd(12)} ${path}`).join('\n')), 0)
 
   const elapsedMs = stopwatch()
+  const stopServer = files.length >= manyFiles ? await shareServer() : null
   const results = await runAll(files, Number(options.jobs), options.name ?? null)
+  await stopServer?.()
   const isFiltered = options.ring.length > 0 || positionals.length > 0 || options.name !== undefined
   const emptyRings = isFiltered
     ? []
@@ -59,6 +65,15 @@ async function main(): Promise<number> {
     return 3
   }
   return 0
+}
+
+/** One PostgreSQL for all files, where there is one; alone, each file would start its own. */
+async function shareServer(): Promise<(() => Promise<void>) | null> {
+  if (process.env[sharedServer] !== undefined) return null
+  const server = await startPostgres()
+  if ('reason' in server) return null
+  process.env[sharedServer] = server.url
+  return () => server.stop()
 }
 
 async function runAll(files: readonly TestFile[], jobs: number, name: string | null): Promise<FileResult[]> {

@@ -7,16 +7,18 @@ import { chownSync, globSync, mkdtempSync, rmSync } from 'node:fs'
 import { createServer, Socket, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { Client } from 'pg'
+import { systemClock } from '../../src/base/clock.ts'
 
 const run = promisify(execFile)
 
 /** A server that tests share, `postgres://user@host:port`; `test/run.ts` may set it to save a cluster per test file. */
-const sharedServer = 'PERENNIAL_TEST_POSTGRES'
+export const sharedServer = 'PERENNIAL_TEST_POSTGRES'
 
 export interface PostgresServer {
+  /** `postgres://user@host:port`, without a database. */
+  readonly url: string
   /** Creates an empty database. @returns its `postgres://…` URL */
   createDatabase(): Promise<string>
   stop(): Promise<void>
@@ -86,6 +88,7 @@ let databases = 0
 
 function serverAt(url: string, stop: () => Promise<void>): PostgresServer {
   return {
+    url,
     async createDatabase() {
       const name = `t${process.pid}_${databases++}`
       await query(`${url}/postgres`, `create database ${name}`)
@@ -116,7 +119,7 @@ async function answering(url: string, shell: ChildProcess): Promise<void> {
       await query(`${url}/postgres`, 'select 1')
       return
     } catch {
-      await delay(50)
+      await systemClock.sleep(50)
     }
   }
   shell.stdin?.end()

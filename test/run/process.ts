@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { minuteMs, stopwatch, systemClock } from '../../src/base/clock.ts'
@@ -43,7 +43,9 @@ export function killAll(): void {
 /** Runs one file to its end or its deadline. Never rejects because of what the file does. */
 export async function runFile(file: TestFile, name: string | null): Promise<FileResult> {
   const elapsedMs = stopwatch()
+  // Also the file's own temporary directory, so that nothing stays behind. Open to other users: PostgreSQL is one.
   const directory = mkdtempSync(join(tmpdir(), 'perennial-test-'))
+  chmodSync(directory, 0o755)
   const destination = join(directory, 'outcomes')
   try {
     const args = [
@@ -53,17 +55,24 @@ export async function runFile(file: TestFile, name: string | null): Promise<File
       ...(name === null ? [] : [`--test-name-pattern=${name}`]),
       file.path,
     ]
-    const { ending, output } = await runToEnd(args)
+    const { ending, output } = await runToEnd(args, directory)
     return { ...read(file, destination, ending, name !== null), output, durationMs: elapsedMs() }
   } finally {
-    rmSync(directory, { recursive: true, force: true })
+    rmSync(directory, { recursive: true, force: true, maxRetries: 5 })
   }
 }
 
 /** @returns `ending` null after exit code 0 or 1 (a failed test), otherwise what happened instead */
-async function runToEnd(args: readonly string[]): Promise<{ ending: string | null; output: string }> {
+async function runToEnd(
+  args: readonly string[],
+  temporaryDirectory: string,
+): Promise<{ ending: string | null; output: string }> {
   // `detached` makes a process group, so that the deadline also ends whatever the test started.
-  const child = spawn(process.execPath, args, { detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, args, {
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, TMPDIR: temporaryDirectory },
+  })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8')

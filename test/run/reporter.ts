@@ -49,8 +49,10 @@ function outcomeOf(event: TestEvent, path: string[]): Outcome | null {
     if ('failureType' in error && error.failureType === 'subtestsFailed') return null
     return { kind: 'failed', name, reason: inspect(error.cause ?? error), line: event.data.line ?? null }
   }
-  if (skip !== undefined && skip !== false)
-    return { kind: 'skipped', name, reason: skip === true ? '' : skip }
+  const isSuite = event.data.details.type === 'suite'
+  if (skip !== undefined && skip !== false) {
+    return { kind: 'skipped', name, reason: skip === true ? '' : skip, isSuite }
+  }
   if (todo !== undefined && todo !== false) return { kind: 'todo', name, reason: todo === true ? '' : todo }
   if (isSuite) return null
   return { kind: 'passed', name }
