@@ -2,11 +2,14 @@ import assert from 'node:assert/strict'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { after, before, test } from 'node:test'
-import { createCa, createKey } from '../../test/helpers/ca.ts'
-import { type Clock, type Instant, systemClock } from '../base/clock.ts'
+import { makeCertificate, makeCsr, san, type TestCertificate } from '../../test/helpers/certificates.ts'
+import { type Clock, dayMs, type Instant, systemClock } from '../base/clock.ts'
 import { Refusal } from '../base/errors.ts'
 import { certsOnly } from '../pki/cms.ts'
+import { encodeExtendedKeyUsage } from '../pki/extension-values.ts'
+import { makeExtension } from '../pki/extensions.ts'
 import { oids } from '../pki/oid.ts'
+import { encodePem } from '../pki/pem.ts'
 import { EstClient, type EstClientOptions } from './est-client.ts'
 
 interface Canned {
@@ -19,13 +22,25 @@ interface Canned {
 let answers: (Canned | 'silence' | 'cut')[] = []
 let asked: { method: string; url: string; headers: Record<string, unknown>; body: string }[] = []
 
-const ca = createCa('CN=test root', systemClock.now())
-const leaf = ca.issue({
+// OpenSSL looks at the real clock.
+const now = Math.floor(systemClock.now() / 1000) * 1000
+const life = { notBefore: now - dayMs, notAfter: now + dayMs }
+const ca = makeCertificate({ ...life, subject: 'CN=test root' })
+const serverAuth = makeExtension(oids.extendedKeyUsage, encodeExtendedKeyUsage([oids.serverAuth]))
+const names = san('dns:localhost', 'ip:127.0.0.1')
+const leaf = makeCertificate({
+  ...life,
+  issuer: ca,
   subject: 'CN=localhost',
-  subjectAltNames: ['dns:localhost', 'ip:127.0.0.1'],
-  extendedKeyUsage: [oids.serverAuth],
+  extensions: [names, serverAuth],
 })
-const server = createServer({ cert: leaf.pem, key: leaf.keyPem }, async (request, response) => {
+
+function pemOf({ certificate }: TestCertificate): string {
+  return encodePem('CERTIFICATE', certificate.der)
+}
+
+const leafKey = leaf.keys.privateKey.export({ type: 'pkcs8', format: 'pem' })
+const server = createServer({ cert: pemOf(leaf), key: leafKey }, async (request, response) => {
   const chunks: Uint8Array[] = []
   for await (const chunk of request as AsyncIterable<Uint8Array>) chunks.push(chunk)
   const { method = '', url = '', headers } = request
@@ -47,10 +62,15 @@ after(() => {
 function client(options: Partial<EstClientOptions> = {}): EstClient {
   const { port } = server.address() as AddressInfo
   asked = []
-  return new EstClient({ url: `https://127.0.0.1:${port}`, trustPem: ca.pem, clock: systemClock, ...options })
+  return new EstClient({
+    url: `https://127.0.0.1:${port}`,
+    trustPem: pemOf(ca),
+    clock: systemClock,
+    ...options,
+  })
 }
 
-const certificate = ca.issue({ subject: 'CN=device' }).der
+const certificate = makeCertificate({ issuer: ca }).certificate.der
 const pkcs7 = 'application/pkcs7-mime; smime-type=certs-only'
 const good = (...certificates: Uint8Array[]): Canned => ({
   headers: { 'Content-Type': pkcs7 },
@@ -85,7 +105,7 @@ function jumpingClock(start: Instant, waits: number[]): Clock {
 test('enrols with one POST: label, media type, base64 in one line, Basic', async () => {
   answers = [good(certificate)]
   const credentials = { username: 'd-1', password: 'p:w' }
-  const csr = createKey().csr()
+  const csr = makeCsr()
   const issued = await client({ label: 'meter', credentials }).enroll(csr)
   assert.deepEqual(Buffer.from(issued), Buffer.from(certificate))
   const [request] = asked
@@ -100,11 +120,11 @@ test('accepts media types in any case and wrapped base64 (RFC 8951 §3.1)', asyn
   const { body = '' } = good(certificate)
   const wrapped = body.replaceAll(/.{64}/g, '$&\r\n')
   answers = [{ headers: { 'Content-Type': 'APPLICATION/PKCS7-MIME' }, body: wrapped }]
-  assert.deepEqual(Buffer.from(await client().reenroll(createKey().csr())), Buffer.from(certificate))
+  assert.deepEqual(Buffer.from(await client().reenroll(makeCsr())), Buffer.from(certificate))
 })
 
 test('refuses answers that are not what the RFC says', async () => {
-  const csr = createKey().csr()
+  const csr = makeCsr()
   const { body = '' } = good(certificate)
   const cases: readonly (readonly [Canned, string])[] = [
     [{ headers: { 'Content-Type': 'text/html' }, body }, 'server-answer-invalid'],
@@ -112,7 +132,7 @@ test('refuses answers that are not what the RFC says', async () => {
     [{ headers: { 'Content-Type': pkcs7 }, body: `${body}!` }, 'server-answer-invalid'],
     [{ headers: { 'Content-Type': pkcs7 }, body: '' }, 'malformed'],
     [good(), 'server-answer-invalid'],
-    [good(certificate, ca.der), 'server-answer-invalid'],
+    [good(certificate, ca.certificate.der), 'server-answer-invalid'],
     [{ headers: { 'Content-Type': pkcs7 }, body: 'A'.repeat(262_148) }, 'server-answer-invalid'],
     [{ status: 302, headers: { Location: 'https://evil.example' } }, 'server-refused'],
   ]
@@ -124,7 +144,7 @@ test('refuses answers that are not what the RFC says', async () => {
 
 test('a refusal carries status, reason and Retry-After; hostile text is made printable', async () => {
   answers = [{ status: 403, headers: { 'Retry-After': '3600' }, body: 'too early\u001b[31m' }]
-  await assert.rejects(client().enroll(createKey().csr()), (error) => {
+  await assert.rejects(client().enroll(makeCsr()), (error) => {
     assert.ok(refuses('server-refused', /403: too early\\u\{1b\}\[31m$/)(error))
     assert.equal((error as Refusal).retryAfterMs, 3_600_000)
     return true
@@ -135,7 +155,7 @@ test('repeats the request after 202 and 503 as the server says, and gives up at 
   const later = (status: number, seconds: string): Canned => ({ status, headers: { 'Retry-After': seconds } })
   const waits: number[] = []
   const clock = jumpingClock(Date.UTC(2026, 0, 1), waits)
-  const csr = createKey().csr()
+  const csr = makeCsr()
   answers = [later(202, '60'), later(503, 'Thu, 01 Jan 2026 00:03:00 GMT'), good(certificate)]
   const issued = await client({ clock, maxWaitMs: 180_000, timeoutMs: never }).enroll(csr)
   assert.deepEqual(Buffer.from(issued), Buffer.from(certificate))
@@ -165,10 +185,10 @@ test('csrattrs: a body, or none at 204 and 404', async () => {
 })
 
 test('trusts only the anchors it was given and the name it was told', async () => {
-  const stranger = createCa('CN=stranger', systemClock.now())
-  await assert.rejects(client({ trustPem: stranger.pem }).cacerts(), refuses('server-unreachable'))
+  const stranger = makeCertificate({ ...life, subject: 'CN=stranger' })
+  await assert.rejects(client({ trustPem: pemOf(stranger) }).cacerts(), refuses('server-unreachable'))
   await assert.rejects(client({ serverName: 'other.example' }).cacerts(), refuses('server-unreachable'))
-  answers = [good(ca.der)]
+  answers = [good(ca.certificate.der)]
   assert.equal((await client().cacerts()).length, 1)
 })
 
