@@ -40,7 +40,7 @@ export async function readTiles(
         wanted.map((tile) => tile.tile),
       )
       .execute()
-    found.push(...rows)
+    found.push(...rows.map(toRecord))
   }
   return found
 }
@@ -50,7 +50,7 @@ export async function listTiles(
   q: Queries,
   { level, fromTile, limit }: { readonly level: number; readonly fromTile: number; readonly limit: number },
 ): Promise<AuditTileRecord[]> {
-  return q
+  const rows = await q
     .selectFrom('audit_tiles')
     .select(['level', 'tile', 'hashes'])
     .where('level', '=', level)
@@ -58,4 +58,9 @@ export async function listTiles(
     .orderBy('tile')
     .limit(limit)
     .execute()
+  return rows.map(toRecord)
+}
+
+function toRecord({ level, tile, hashes }: AuditTileRecord): AuditTileRecord {
+  return { level, tile, hashes }
 }

@@ -41,10 +41,25 @@ export async function latestCheckpoint(q: Queries): Promise<CheckpointRecord | n
   const row = await q
     .selectFrom('checkpoints')
     .select(columns)
+    .where('size', '>=', 0)
     .orderBy('size', 'desc')
     .limit(1)
     .executeTakeFirst()
   return row ? toRecord(row) : null
+}
+
+/** The latest one that has its signature. */
+export async function latestSigned(
+  q: Queries,
+): Promise<(CheckpointRecord & { readonly note: string }) | null> {
+  const row = await q
+    .selectFrom('checkpoints')
+    .select(columns)
+    .where('note', 'is not', null)
+    .orderBy('size', 'desc')
+    .limit(1)
+    .executeTakeFirst()
+  return row?.note === undefined || row.note === null ? null : { ...toRecord(row), note: row.note }
 }
 
 /** Smallest first. @param after the size of the last one seen */

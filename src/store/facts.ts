@@ -56,7 +56,7 @@ export async function unsealedFacts(
   q: Queries,
   limit: number,
 ): Promise<{ readonly id: number; readonly entry: Uint8Array }[]> {
-  return (await selectUnsealed(q, { limit })).rows
+  return (await selectUnsealed(q, { limit })).rows.map(({ id, entry }) => ({ id, entry }))
 }
 
 interface Sealed {

@@ -1,15 +1,9 @@
 /** The store on SQLite: one writing connection behind the group commit, one reading connection beside it. */
 import { backup, type DatabaseSync } from 'node:sqlite'
-import { DefaultQueryExecutor, Kysely, Transaction, type KyselyProps } from 'kysely'
+import { Kysely, Transaction } from 'kysely'
 import { InvariantError } from '../base/errors.ts'
 import { backoffMs } from '../base/retry.ts'
-import {
-  isSqliteBusy,
-  openSqlite,
-  SqliteConnection,
-  sqliteDialect,
-  sqliteRefusal,
-} from './dialects/sqlite.ts'
+import { isSqliteBusy, openSqlite, SqliteConnection, kyselyOn, sqliteRefusal } from './dialects/sqlite.ts'
 import { GroupCommit, lockBackoff, lockWaitMs, storeBusy } from './group-commit.ts'
 import { migrateToLatest, schemaVersion } from './migrations.ts'
 import type { Store, StoreParts } from './open.ts'
@@ -80,15 +74,6 @@ function opened(file: Parameters<typeof openSqlite>[0]): DatabaseSync {
   } catch (error) {
     throw sqliteRefusal(error)
   }
-}
-
-/** What Kysely needs to run its queries on one connection that the store looks after by itself. */
-function kyselyOn(connection: SqliteConnection): KyselyProps {
-  const dialect = sqliteDialect()
-  const executor = new DefaultQueryExecutor(dialect.createQueryCompiler(), dialect.createAdapter(), {
-    provideConnection: (consumer) => consumer(connection),
-  })
-  return { config: { dialect }, dialect, driver: dialect.createDriver(), executor }
 }
 
 /** Reads are refused only while another process recovers the log or empties it on closing. */

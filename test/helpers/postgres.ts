@@ -19,8 +19,8 @@ export const sharedServer = 'PERENNIAL_TEST_POSTGRES'
 export interface PostgresServer {
   /** `postgres://user@host:port`, without a database. */
   readonly url: string
-  /** Creates an empty database. @returns its `postgres://…` URL */
-  createDatabase(): Promise<string>
+  /** @param template URL of a database to copy, which nobody uses; empty when absent. @returns a `postgres://…` URL */
+  createDatabase(template?: string): Promise<string>
   stop(): Promise<void>
 }
 
@@ -55,7 +55,9 @@ export async function startPostgres(): Promise<PostgresServer | { readonly reaso
   )
   const port = await freePort()
   // The shell stops the server when its standard input ends: with `stop`, and when this process is killed.
-  const settings = ['fsync=off', 'max_connections=200', 'shared_buffers=64MB'].flatMap((set) => ['-c', set])
+  const settings = ['fsync=off', 'autovacuum=off', 'max_connections=200', 'shared_buffers=64MB'].flatMap(
+    (set) => ['-c', set],
+  )
   const server = ['-D', data, '-p', String(port), '-k', directory, '-h', '127.0.0.1', ...settings]
   const shell = spawn(
     'sh',
@@ -89,9 +91,11 @@ let databases = 0
 function serverAt(url: string, stop: () => Promise<void>): PostgresServer {
   return {
     url,
-    async createDatabase() {
+    async createDatabase(template) {
       const name = `t${process.pid}_${databases++}`
-      await query(`${url}/postgres`, `create database ${name}`)
+      const from = template === undefined ? 'template0' : (template.split('/').at(-1) ?? '')
+      // seven times as fast as through the log, which is the default since version 15
+      await query(`${url}/postgres`, `create database ${name} template ${from} strategy file_copy`)
       return `${url}/${name}`
     },
     stop,

@@ -5,9 +5,11 @@ import {
   SqliteAdapter,
   SqliteIntrospector,
   SqliteQueryCompiler,
+  DefaultQueryExecutor,
   type CompiledQuery,
   type DatabaseConnection,
   type Dialect,
+  type KyselyProps,
   type QueryResult,
 } from 'kysely'
 import { InvariantError, Refusal } from '../../base/errors.ts'
@@ -124,8 +126,7 @@ class Adapter extends SqliteAdapter {
   }
 }
 
-/** For building and compiling queries; connections and transactions are the store's own business. */
-export function sqliteDialect(): Dialect {
+function sqliteDialect(): Dialect {
   return {
     createAdapter: () => new Adapter(),
     createQueryCompiler: () => new SqliteQueryCompiler(),
@@ -138,6 +139,15 @@ class NoDriver extends DummyDriver {
   override acquireConnection(): Promise<DatabaseConnection> {
     throw new InvariantError('use store.db or store.transaction()')
   }
+}
+
+/** What Kysely needs to run its queries on one connection whose transactions are the store's own business. */
+export function kyselyOn(connection: SqliteConnection): KyselyProps {
+  const dialect = sqliteDialect()
+  const executor = new DefaultQueryExecutor(dialect.createQueryCompiler(), dialect.createAdapter(), {
+    provideConnection: (consumer) => consumer(connection),
+  })
+  return { config: { dialect }, dialect, driver: dialect.createDriver(), executor }
 }
 
 const sqliteBusy = 5

@@ -1,0 +1,15 @@
+/** What every engine of the store must do. */
+import { transactionConformance } from './store-transactions.ts'
+import { inventoryConformance } from './store-inventory.ts'
+import { pagingConformance } from './store-paging.ts'
+import { recordConformance } from './store-records.ts'
+import { workConformance } from './store-work.ts'
+import type { EngineName, StoreOpener } from '../helpers/stores.ts'
+
+export function storeConformance(name: EngineName, open: StoreOpener): void {
+  transactionConformance(name, open)
+  inventoryConformance(open)
+  pagingConformance(open)
+  recordConformance(open)
+  workConformance(open)
+}
