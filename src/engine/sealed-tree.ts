@@ -1,6 +1,7 @@
 /** The sealed log's tree as the store keeps it: tiles in, subtree hashes and roots out. */
 import { Refusal } from '../base/errors.ts'
 import { readTiles } from '../store/audit-tiles.ts'
+import { latestSigned } from '../store/checkpoints.ts'
 import type { Queries } from '../store/schema.ts'
 import { hashBytes, rangeHash } from './merkle.ts'
 import { partialTiles, subtreeReader, widthAt, type TileReader } from './tile.ts'
@@ -34,4 +35,17 @@ export async function resumeTree(q: Queries, size: number): Promise<TileTree> {
 /** Root of the first `size` entries, as the stored tiles say. */
 export async function rootAt(q: Queries, size: number): Promise<Uint8Array> {
   return await rangeHash({ from: 0, to: size }, subtreeReader(size, storedTiles(q)))
+}
+
+export interface SignedCheckpoint {
+  readonly size: number
+  readonly rootHash: Uint8Array
+  readonly note: string
+}
+
+/** The latest checkpoint that has its signature. Throws Refusal `not-found` when nothing is sealed yet. */
+export async function latestSignedCheckpoint(q: Queries): Promise<SignedCheckpoint> {
+  const signed = await latestSigned(q)
+  if (!signed) throw new Refusal('not-found', 'nothing is sealed in the audit log yet: try again in a minute')
+  return signed
 }

@@ -2,7 +2,7 @@
  * Tiles of C2SP tlog-tiles: 256 neighbouring hashes of one tree level (every eighth level of the tree is kept), and
  * bundles of the 256 entries under a level-0 tile. Names, widths and encodings; no reading or writing.
  */
-import { assert, Refusal } from '../base/errors.ts'
+import { assert } from '../base/errors.ts'
 import { hashBytes, perfectRoot, type SubtreeReader } from './merkle.ts'
 
 /** Hashes in a full tile, entries in a full bundle. */
@@ -64,19 +64,25 @@ export function encodeBundle(entries: readonly Uint8Array[]): Uint8Array {
   return Buffer.concat(parts)
 }
 
-/** @throws Refusal `audit-invalid` when the bundle ends inside an entry */
-export function decodeBundle(bundle: Uint8Array): Uint8Array[] {
+export interface DecodedBundle {
+  readonly entries: readonly Uint8Array[]
+  /** False when the bundle ends inside an entry; what came before it is in `entries`. */
+  readonly isWhole: boolean
+}
+
+/** The entries of a bundle, views into it. */
+export function decodeBundle(bundle: Uint8Array): DecodedBundle {
   const bytes = Buffer.from(bundle.buffer, bundle.byteOffset, bundle.byteLength)
   const entries: Uint8Array[] = []
   let at = 0
   while (at < bytes.byteLength) {
     const start = at + 2
     const end = start <= bytes.byteLength ? start + bytes.readUInt16BE(at) : Infinity
-    if (end > bytes.byteLength) throw new Refusal('audit-invalid', 'an entry bundle ends inside an entry')
+    if (end > bytes.byteLength) return { entries, isWhole: false }
     entries.push(bytes.subarray(start, end))
     at = end
   }
-  return entries
+  return { entries, isWhole: true }
 }
 
 /** Hashes of the tile as stored: exactly `width` × 32 bytes. Throws Refusal `audit-invalid` where there is no such tile. */
