@@ -4,6 +4,7 @@
  */
 import { dayMs, iso, type Instant } from '../base/clock.ts'
 import { formatDuration } from '../base/duration.ts'
+import { noExpiry } from '../pki/certificate.ts'
 import { isOid, oidFromName } from '../pki/oid.ts'
 import type { IssuerRecord } from '../store/issuers.ts'
 import type { Connectivity } from './context.ts'
@@ -170,7 +171,7 @@ function issuerFitsPurpose({ profile, issuer }: ProfileSubject): Complaint[] {
 function leafNeverOutlivesIssuer({ profile, issuer, now }: ProfileSubject): Complaint[] {
   if (issuer === null) return []
   if (profile.validityMs === null) {
-    return issuer.notAfter >= noEnd
+    return issuer.notAfter >= noExpiry
       ? []
       : [error(`certificates without end need an issuer without end; ${endOf(issuer)}`)]
   }
@@ -296,9 +297,6 @@ function issuerNeverOutlivesParent({ issuer, parent }: IssuerSubject): Complaint
   if (parent === null || issuer.notAfter <= parent.notAfter) return []
   return [error(`issuer "${issuer.id}" outlives its own issuer "${parent.id}": ${endOf(parent)}`)]
 }
-
-/** RFC 5280 §4.1.2.5: 99991231235959Z. */
-export const noEnd: Instant = Date.UTC(9999, 11, 31, 23, 59, 59)
 
 function endOf(issuer: IssuerRecord): string {
   return `issuer "${issuer.id}" ends on ${iso(issuer.notAfter).slice(0, 10)}`

@@ -81,5 +81,8 @@ export function defineProfile(input: ProfileInput): Profile {
   return { ...content, contentHash: sha256Hex(canonicalJson({ ...content })) }
 }
 
+/** The one credential slot of a device that the protocols of this version serve. */
+export const defaultSlot = 'default'
+
 /** Shortest life a certificate may have, ms: below it, renewal is a load and not a protection. */
 export const minValidityMs = dayMs / 24

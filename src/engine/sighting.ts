@@ -1,0 +1,172 @@
+/**
+ * Sightings: a device was here and proved to hold a certificate. The first sighting of a NEW certificate confirms it,
+ * and only then are the ones before it retired: a device keeps what it had until it has shown what it got.
+ *
+ * They are collected in memory and written in batches. What a crash loses is seen again at the next contact.
+ */
+import type { Instant } from '../base/clock.ts'
+import { secondMs } from '../base/clock.ts'
+import { Refusal } from '../base/errors.ts'
+import type { CertificateId, DeviceId } from '../base/id.ts'
+import { parseCertificate } from '../pki/certificate.ts'
+import type { CertificateRecord } from '../store/certificate-record.ts'
+import { setStatus } from '../store/certificates.ts'
+import { findCertificate, listCertificates } from '../store/inventory.ts'
+import { recordLastSeen, type Sighting } from '../store/last-seen.ts'
+import type { Tx } from '../store/schema.ts'
+import { actors, fact, recordFacts, subjects } from './audit.ts'
+import type { Engine } from './context.ts'
+import { findInInventory, type Applicant } from './identify.ts'
+import type { Job } from './jobs.ts'
+
+interface Noted extends Sighting {
+  readonly deviceId: DeviceId
+  /** Seen for the first time since it was issued. */
+  readonly isNew: boolean
+}
+
+export interface SightingBuffer {
+  /** An authenticated applicant; one without a certificate of ours counts for the device alone. */
+  note(applicant: Applicant, at: Instant): void
+  /** An authenticated use of a certificate of ours that is live. */
+  noteCertificate(certificate: CertificateRecord, at: Instant): void
+  readonly size: number
+  /** Everything noted so far; the buffer is empty afterwards. */
+  take(): Noted[]
+  /** Puts back what could not be written. */
+  restore(noted: readonly Noted[]): void
+}
+
+export function createSightingBuffer(): SightingBuffer {
+  let byDevice = new Map<string, Noted>()
+
+  function put(noted: Noted): void {
+    const { deviceId, certificateId, at } = noted
+    const id = `${deviceId} ${certificateId ?? ''}`
+    const known = byDevice.get(id)
+    if (!known || known.at <= at)
+      byDevice.set(id, { ...noted, isNew: noted.isNew || (known?.isNew ?? false) })
+  }
+
+  function noteCertificate({ id, deviceId, status }: CertificateRecord, at: Instant): void {
+    if (deviceId !== null) put({ deviceId, certificateId: id, at, isNew: status === 'issued' })
+  }
+
+  return {
+    note(applicant, at) {
+      if (applicant.kind === 'certificate') noteCertificate(applicant.certificate, at)
+      else put({ deviceId: applicant.device.id, certificateId: null, at, isNew: false })
+    },
+    noteCertificate,
+    get size() {
+      return byDevice.size
+    },
+    take() {
+      const taken = [...byDevice.values()]
+      byDevice = new Map()
+      return taken
+    },
+    restore(noted) {
+      for (const one of noted) put(one)
+    },
+  }
+}
+
+/**
+ * Notes that a connection was authenticated with this certificate, whatever it asked for. Certificates that are not
+ * ours, or not live, are passed over: they are no sign of life of a device.
+ * @param certificate DER
+ */
+export async function noteSighting(engine: Engine, certificate: Uint8Array): Promise<void> {
+  const record = await findLive(engine, certificate)
+  if (record) engine.sightings.noteCertificate(record, engine.clock.now())
+}
+
+async function findLive(engine: Engine, der: Uint8Array): Promise<CertificateRecord | null> {
+  try {
+    const record = await findInInventory(engine, parseCertificate(der))
+    return record?.status === 'issued' || record?.status === 'confirmed' ? record : null
+  } catch (error) {
+    if (error instanceof Refusal) return null
+    throw error
+  }
+}
+
+/** Writes what was noted in this process. Each process runs it for itself, hence `isShared`. */
+export const writeSightings: Job = {
+  name: 'write-sightings',
+  intervalMs: 2 * secondMs,
+  isShared: true,
+  run: async (engine, now) => ({ worked: await flushSightings(engine, now) }),
+}
+
+/** @returns how many sightings were written */
+export async function flushSightings(engine: Engine, now: Instant): Promise<number> {
+  const noted = engine.sightings.take()
+  if (noted.length === 0) return 0
+  try {
+    await engine.store.transaction(async (tx) => {
+      await recordLastSeen(tx, noted)
+    })
+    for (const { certificateId, at, isNew } of noted) {
+      if (!isNew || certificateId === null) continue
+      await engine.store.transaction(async (tx) => {
+        await confirm(tx, { id: certificateId, at, now })
+      })
+    }
+  } catch (error) {
+    engine.sightings.restore(noted)
+    throw error
+  }
+  return noted.length
+}
+
+interface Confirmation {
+  readonly id: CertificateId
+  /** When the device was seen with it. */
+  readonly at: Instant
+  readonly now: Instant
+}
+
+/** The device has shown its new certificate: the live ones before it, in the same slot, are replaced. */
+async function confirm(tx: Tx, { id, at, now }: Confirmation): Promise<void> {
+  if (!(await setStatus(tx, id, { status: 'confirmed', confirmedAt: at }))) return
+  const certificate = await findCertificate(tx, id)
+  if (certificate === null || certificate.deviceId === null) return
+  await recordFacts(tx, factAbout(certificate, 'certificate.confirmed', now))
+  for (const older of await olderLive(tx, certificate, certificate.deviceId)) {
+    if (!(await setStatus(tx, older.id, { status: 'superseded', reason: null }))) continue
+    await recordFacts(tx, factAbout(older, 'certificate.superseded', now, certificate))
+  }
+}
+
+async function olderLive(
+  tx: Tx,
+  { id, slot }: CertificateRecord,
+  deviceId: DeviceId,
+): Promise<CertificateRecord[]> {
+  const older: CertificateRecord[] = []
+  let after: string | null = null
+  do {
+    const page = await listCertificates(tx, { filter: { deviceId, slot }, after, limit: 100 })
+    older.push(
+      ...page.rows.filter((row) => row.id < id && (row.status === 'issued' || row.status === 'confirmed')),
+    )
+    after = page.next
+  } while (after !== null)
+  return older
+}
+
+function factAbout(
+  { issuerId, serialNumber, deviceId }: CertificateRecord,
+  action: 'certificate.confirmed' | 'certificate.superseded',
+  now: Instant,
+  by?: CertificateRecord,
+): ReturnType<typeof fact> {
+  return fact(now, {
+    actor: deviceId === null ? actors.system : actors.device(deviceId),
+    action,
+    subject: subjects.certificate(issuerId, serialNumber),
+    details: { deviceId, by: by && `${by.issuerId}/${by.serialNumber}` },
+  })
+}
