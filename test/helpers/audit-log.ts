@@ -5,12 +5,14 @@ import type { Instant } from '../../src/base/clock.ts'
 import type { CertificateId, IssuerId, SerialNumber } from '../../src/base/id.ts'
 import { systemRandom } from '../../src/base/random.ts'
 import { fact, recordFacts, subjects } from '../../src/engine/audit.ts'
+import type { Finding } from '../../src/engine/audit-findings.ts'
 import { memoryCheckpoint, type CheckpointFile } from '../../src/engine/checkpoint.ts'
 import type { SealContext } from '../../src/engine/seal.ts'
 import { noteKey, type NoteSigner } from '../../src/engine/signed-note.ts'
 import type { CertificateRecord } from '../../src/store/certificate-record.ts'
 import { insertCertificates } from '../../src/store/certificates.ts'
 import type { Store } from '../../src/store/open.ts'
+import type { Tx } from '../../src/store/schema.ts'
 
 export const startOfTests: Instant = Date.parse('2026-11-20T12:00:00Z')
 
@@ -27,6 +29,18 @@ export function auditLog(
   const signer = parts.signer ?? testSigner()
   const checkpointFile = parts.checkpointFile ?? memoryCheckpoint()
   return { store, random: systemRandom, audit: { signer, checkpointFile } }
+}
+
+/** Changes the database as nobody should. */
+export async function change(store: Store, work: (tx: Tx) => Promise<unknown>): Promise<void> {
+  await store.transaction(async (tx) => void (await work(tx)))
+}
+
+/** Kind and index of each finding. */
+export function found(report: {
+  readonly findings: readonly Finding[]
+}): (readonly [string, number | null])[] {
+  return report.findings.map(({ kind, index }) => [kind, index] as const)
 }
 
 let devices = 0
