@@ -4,31 +4,21 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { EstClient, type EstClientOptions } from '../../src/agent/est-client.ts'
-import { type Clock, dayMs, hourMs, type Instant, minuteMs, systemClock } from '../../src/base/clock.ts'
-import { Refusal } from '../../src/base/errors.ts'
-import type { IssuerId } from '../../src/base/id.ts'
-import { type Log, silentLog } from '../../src/base/log.ts'
-import { systemRandom } from '../../src/base/random.ts'
-import { memoryCheckpoint } from '../../src/engine/checkpoint.ts'
-import { createEngine, type Engine } from '../../src/engine/context.ts'
-import { defaultConnectivity, defaultProfiles } from '../../src/engine/default-profiles.ts'
+import { type Clock, dayMs, type Instant, minuteMs, systemClock } from '../../src/base/clock.ts'
+import type { Engine } from '../../src/engine/context.ts'
 import { addDevice, type NewDevice } from '../../src/engine/device.ts'
-import { createIssuer, issuerChain } from '../../src/engine/issuer.ts'
-import type { Authority, FaultInjector } from '../../src/engine/ports.ts'
-import { defineProfile, type ProfileInput } from '../../src/engine/profile.ts'
+import { issuerChain } from '../../src/engine/issuer.ts'
+import type { FaultInjector } from '../../src/engine/ports.ts'
+import type { ProfileInput } from '../../src/engine/profile.ts'
 import { newSecret } from '../../src/engine/secret.ts'
 import { issueServerCertificate } from '../../src/engine/server-certificate.ts'
-import { generateKeyPair, type KeyPair } from '../../src/pki/key.ts'
+import { generateKeyPair } from '../../src/pki/key.ts'
 import { encodePem } from '../../src/pki/pem.ts'
-import { signDataAsync } from '../../src/pki/signature.ts'
 import type { HttpLimits } from '../../src/protocols/http-server.ts'
 import { createEstServer, type EstServer, type ServerIdentity } from '../../src/protocols/tls-server.ts'
 import { listen } from '../../src/serve/listener.ts'
 import { openStore } from '../../src/store/open.ts'
-import { testSigner } from './audit-log.ts'
-
-const rootId = 'root' as IssuerId
-const issuingId = 'issuing' as IssuerId
+import { issuingId, testActor, testEngine } from './app.ts'
 
 export const rigLimits: HttpLimits = {
   maxBodyBytes: 65_536,
@@ -48,13 +38,12 @@ export interface EstRigOptions {
   readonly maxConcurrent?: number
   readonly pendingRetryAfterMs?: number
   readonly faults?: FaultInjector
-  readonly log?: Log
 }
 
 /** Profiles that tests need: each certificate may be renewed at once. */
 export const rigProfiles: readonly ProfileInput[] = [
   profile({ name: 'open' }),
-  profile({ name: 'manual', approval: 'manual' }),
+  profile({ name: 'manual', approval: 'manual', renewBeforeMs: 10 * dayMs }),
   profile({ name: 'linked', popLinking: 'require' }),
   profile({ name: 'made', serverKeygen: true }),
   profile({ name: 'grace', validityMs: dayMs, renewBeforeMs: dayMs, renewExpiredForMs: 2 * dayMs }),
@@ -103,9 +92,15 @@ export interface EstRig {
 export async function startEstRig(options: EstRigOptions = {}): Promise<EstRig> {
   const directory = mkdtempSync(join(tmpdir(), 'perennial-est-'))
   const clock = new ShiftedClock()
-  const engine = await rigEngine(directory, clock, options)
-  await createIssuer(engine, { id: rootId, kind: 'root', parentId: null, actor: 'test' })
-  await createIssuer(engine, { id: issuingId, kind: 'intermediate', parentId: rootId, actor: 'test' })
+  const store = await openStore({ url: `sqlite:${join(directory, 'perennial.db')}` })
+  await store.migrate()
+  const { engine } = await testEngine({
+    store,
+    clock,
+    profiles: [...rigProfiles, ...(options.profiles ?? [])],
+    settings: { pendingRetryAfterMs: options.pendingRetryAfterMs ?? 2_000 },
+    ...(options.faults ? { faults: options.faults } : {}),
+  })
   const [issuing, root] = (await issuerChain(engine, issuingId)).map((der) => encodePem('CERTIFICATE', der))
   const newIdentity = () => serverIdentity(engine, issuing as string)
   const est = createEstServer({
@@ -131,8 +126,8 @@ export async function startEstRig(options: EstRigOptions = {}): Promise<EstRig> 
     rootPem: root as string,
     issuingPem: issuing as string,
     async addDevice(device) {
-      const { id } = await addDevice(engine, { profile: 'open', ...device }, 'test')
-      const { secret } = await newSecret(engine, { deviceId: id, actor: 'test' })
+      const { id } = await addDevice(engine, { profile: 'open', ...device }, testActor)
+      const { secret } = await newSecret(engine, { deviceId: id, actor: testActor })
       return { username: id, password: secret }
     },
     client: (wanted = {}) =>
@@ -142,52 +137,6 @@ export async function startEstRig(options: EstRigOptions = {}): Promise<EstRig> 
       await engine.store.close()
       rmSync(directory, { recursive: true })
     },
-  }
-}
-
-async function rigEngine(directory: string, clock: Clock, options: EstRigOptions): Promise<Engine> {
-  const store = await openStore({ url: `sqlite:${join(directory, 'perennial.db')}` })
-  await store.migrate()
-  const inputs = [...defaultProfiles, ...rigProfiles, ...(options.profiles ?? [])]
-  return createEngine({
-    clock,
-    random: systemRandom,
-    log: options.log ?? silentLog,
-    ...(options.faults ? { faults: options.faults } : {}),
-    store,
-    authorities: new Map([['software', memoryAuthority()]]),
-    audit: { signer: testSigner(), checkpointFile: memoryCheckpoint() },
-    settings: {
-      organization: 'Rig',
-      profiles: new Map(inputs.map((input) => [input.name, defineProfile(input)])),
-      connectivity: defaultConnectivity,
-      statusUrl: 'http://status.rig.example:8080',
-      secretLifetimeMs: hourMs,
-      pendingRetryAfterMs: options.pendingRetryAfterMs ?? 2_000,
-      abandonAfterMs: 5 * minuteMs,
-      repeatWaitMs: 5_000,
-    },
-  })
-}
-
-/** CA keys that live as long as the test. */
-export function memoryAuthority(): Authority {
-  const keys = new Map<string, KeyPair>()
-  const find = (reference: string): KeyPair => {
-    const pair = keys.get(reference)
-    if (!pair) throw new Refusal('not-found', `there is no key ${reference}`)
-    return pair
-  }
-  return {
-    kind: 'software',
-    createKey: async (reference, algorithm) => {
-      if (keys.has(reference)) throw new Refusal('already-exists', `there is a key ${reference}`)
-      keys.set(reference, generateKeyPair(algorithm))
-      return { spki: find(reference).spki }
-    },
-    publicKey: async (reference) => find(reference).spki,
-    sign: (reference, algorithm, tbs) => signDataAsync(find(reference).privateKey, algorithm, tbs),
-    hasKey: async (reference) => keys.has(reference),
   }
 }
 

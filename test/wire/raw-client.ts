@@ -32,7 +32,6 @@ export async function openTls(
     port: rig.port,
     servername: 'localhost',
     ca: rig.rootPem,
-    allowHalfOpen: true,
     ...(identity ? { cert: identity.chainPem, key: pemOfKey(identity.key) } : {}),
     ...tls,
   })
