@@ -5,7 +5,6 @@ import { fromHex, toHex } from '../base/bytes.ts'
 import { InvariantError } from '../base/errors.ts'
 import type { SerialNumber } from '../base/id.ts'
 import { refuses } from '../../test/helpers/refuses.ts'
-import * as policies from './certificate-policies.ts'
 import { readDer } from './der.ts'
 import {
   bitString,
@@ -20,7 +19,6 @@ import {
   oid,
   sequence,
   setOf,
-  utf8String,
 } from './der-writer.ts'
 import { crlAt, encodeDistributionPoints, parseDistributionPoints } from './distribution-point.ts'
 import * as values from './extension-values.ts'
@@ -34,7 +32,6 @@ import {
 } from './extensions.ts'
 import { encodeGeneralNames } from './general-name.ts'
 import { parseGeneralNameText } from './general-name-text.ts'
-import { encodeNameConstraints, parseNameConstraints } from './name-constraints.ts'
 import { parseNameText } from './name-text.ts'
 import { oids } from './oid.ts'
 
@@ -281,118 +278,6 @@ test('authorityInfoAccess: at least one', () => {
     () => parseOne(oids.authorityInfoAccess, sequence(sequence(oid(oids.ocsp)))),
     /missing/,
   )
-})
-
-describe('policies', () => {
-  test('round-trip with qualifiers', () => {
-    const list = [
-      { policy: '1.2.3.4', qualifiers: [policies.cpsQualifier('https://example.com/cps')] },
-      {
-        policy: oids.anyPolicy,
-        qualifiers: [{ id: oids.userNotice, value: sequence(utf8String('notice')) }],
-      },
-      { policy: '1.2.3.5', qualifiers: [] },
-    ]
-    assert.deepEqual(
-      parseOne(oids.certificatePolicies, policies.encodeCertificatePolicies(list)).certificatePolicies,
-      list,
-    )
-  })
-
-  const policy = sequence(oid('1.2.3'))
-  const invalid: [string, Uint8Array, RegExp][] = [
-    ['none', sequence(), /empty/],
-    ['one policy twice', sequence(policy, policy), /twice/],
-    ['empty qualifiers', sequence(sequence(oid('1.2.3'), sequence())), /empty policyQualifiers/],
-    [
-      'a CPS that is no URI',
-      sequence(sequence(oid('1.2.3'), sequence(sequence(oid(oids.cpsUri), ia5String('x'))))),
-      /not a URI/,
-    ],
-    [
-      'a CPS in UTF8String',
-      sequence(sequence(oid('1.2.3'), sequence(sequence(oid(oids.cpsUri), utf8String('http://x/'))))),
-      /expected ia5String/,
-    ],
-  ]
-  for (const [name, der, message] of invalid) {
-    test(`refuse ${name}`, () => refuses('malformed', () => parseOne(oids.certificatePolicies, der), message))
-  }
-
-  test('constraints and mappings', () => {
-    for (const value of [
-      { requireExplicitPolicy: 0, inhibitPolicyMapping: null },
-      { requireExplicitPolicy: null, inhibitPolicyMapping: 3 },
-      { requireExplicitPolicy: 1, inhibitPolicyMapping: 2 },
-    ]) {
-      const parsed = parseOne(oids.policyConstraints, policies.encodePolicyConstraints(value))
-      assert.deepEqual(parsed.policyConstraints, value)
-    }
-    refuses('malformed', () => parseOne(oids.policyConstraints, sequence()), /empty/)
-    refuses('malformed', () => parseOne(oids.policyConstraints, sequence(implicit(0, integer(-1)))))
-    assert.equal(parseOne(oids.inhibitAnyPolicy, integer(4)).inhibitAnyPolicy, 4)
-    refuses('malformed', () => parseOne(oids.inhibitAnyPolicy, integer(-4)))
-    const mappings = [{ issuerDomainPolicy: '1.2.3', subjectDomainPolicy: '1.2.4' }]
-    assert.deepEqual(
-      parseOne(oids.policyMappings, policies.encodePolicyMappings(mappings)).policyMappings,
-      mappings,
-    )
-    refuses('malformed', () => parseOne(oids.policyMappings, sequence()), /empty/)
-    const any = [{ issuerDomainPolicy: oids.anyPolicy, subjectDomainPolicy: '1.2.4' }]
-    refuses('malformed', () => parseOne(oids.policyMappings, policies.encodePolicyMappings(any)), /anyPolicy/)
-  })
-})
-
-describe('nameConstraints', () => {
-  test('every kind of subtree round-trips', () => {
-    const constraints = {
-      permitted: [
-        { kind: 'dns', value: 'example.com' },
-        { kind: 'dns', value: '' },
-        { kind: 'uri', value: '.example.com' },
-        { kind: 'email', value: 'a@example.com' },
-        { kind: 'directoryName', name: parseNameText('O=a,C=DE') },
-        { kind: 'directoryName', name: [] },
-        { kind: 'ip', address: Uint8Array.of(10, 0, 0, 0), mask: Uint8Array.of(255, 0, 0, 0) },
-        { kind: 'ip', address: new Uint8Array(16), mask: new Uint8Array(16) },
-        { kind: 'registeredId', oid: '1.2.3' },
-        { kind: 'otherName', typeId: '1.2.3', value: nullValue() },
-      ],
-      excluded: [{ kind: 'ip', address: new Uint8Array(4), mask: new Uint8Array(4) }],
-    } as const
-    assert.deepEqual(
-      parseOne(oids.nameConstraints, encodeNameConstraints(constraints)).nameConstraints,
-      constraints,
-    )
-    const onlyExcluded = { permitted: [], excluded: constraints.excluded }
-    assert.deepEqual(parseNameConstraints(node(encodeNameConstraints(onlyExcluded))), onlyExcluded)
-  })
-
-  const subtree = (...fields: Uint8Array[]) => sequence(implicit(0, sequence(sequence(...fields))))
-  const dns = implicit(2, ia5String('a'))
-  const invalid: [string, Uint8Array, RegExp][] = [
-    ['nothing', sequence(), /empty/],
-    ['an empty list', sequence(implicit(0, sequence())), /empty list/],
-    ['an encoded minimum', subtree(dns, implicit(0, integer(0))), /unexpected/],
-    ['a maximum', subtree(dns, implicit(1, integer(5))), /unexpected/],
-    ['an IP address without a mask', subtree(implicit(7, octetString(new Uint8Array(4)))), /8 or 32/],
-    [
-      'a mask with a gap',
-      subtree(implicit(7, octetString(Uint8Array.of(10, 0, 0, 0, 255, 0, 255, 0)))),
-      /gap/,
-    ],
-    ['a host with a space', subtree(implicit(2, ia5String('a b'))), /not a host/],
-    ['x400Address', subtree(implicit(3, sequence())), /not supported/],
-    ['a universal type', subtree(ia5String('a')), /no GeneralName/],
-    ['an otherName without a value', subtree(implicit(0, sequence(oid('1.2.3')))), /without a value/],
-  ]
-  for (const [name, der, message] of invalid) {
-    test(`refuses ${name}`, () => refuses('malformed', () => parseNameConstraints(node(der)), message))
-  }
-  test('refuses hostile text', () => {
-    refuses('hostile-name', () => parseNameConstraints(node(subtree(implicit(2, ia5String('a\0b'))))))
-    refuses('malformed', () => encodeNameConstraints({ permitted: [], excluded: [] }), /empty/)
-  })
 })
 
 test('ocsp-nocheck holds NULL', () => {
