@@ -91,13 +91,13 @@ const never = 2 ** 31 - 1
 
 /** Every wait but a time-out is over at once and noted. */
 function jumpingClock(start: Instant, waits: number[]): Clock {
-  let now = start
+  let at = start
   return {
-    now: () => now,
+    now: () => at,
     sleep: async (ms, signal) => {
       if (ms === never) return await systemClock.sleep(ms, signal)
       waits.push(ms)
-      now += ms
+      at += ms
     },
   }
 }
