@@ -11,7 +11,7 @@ import { layerFindings, layerOf, type Declared } from './tidy/layers.ts'
 import * as rules from './tidy/rules.ts'
 import type { Exceptions, Finding } from './tidy/rules.ts'
 import { importsOf, scanSource, type Source } from './tidy/source.ts'
-import { dependencyFindings, refusalFindings } from './tidy/tables.ts'
+import { citationFindings, dependencyFindings, refusalFindings } from './tidy/tables.ts'
 
 const root = resolve(import.meta.dirname, '..')
 
@@ -305,6 +305,25 @@ suite('tables', () => {
     const written = read('docs/configuration.md')
     assert.equal(withConfigurationTables(written), written)
     assert.notEqual(withConfigurationTables(`${written}| planted |`), `${written}| planted |`)
+  })
+
+  const testOf = (path: string): string | null => (existsSync(join(root, path)) ? read(path) : null)
+
+  test('every test that a document names exists', () => {
+    const documents = files.filter(({ path }) => path.endsWith('.md'))
+    assertNone(citationFindings(documents, testOf))
+    assert.ok(
+      documents.some(({ text }) => text.includes('.test.ts › ')),
+      'docs/rfc names tests',
+    )
+  })
+  test('refuses a document that names a test or a file that is not there', () => {
+    const cite = (name: string): Finding[] =>
+      citationFindings([{ path: 'a.md', text: `| ${name} |` }], testOf)
+    const here = 'test/tidy.test.ts'
+    assertNone(cite(`\`${here} › every test that a document names exists\``))
+    assertCatches(cite(`\`${here} › a name that ${'no'} test has\``), /does not have/)
+    assertCatches(cite('`src/pki/nowhere.test.ts › x`'), /does not exist/)
   })
 
   test('refuses a missing dependency and one that is no longer there', () => {

@@ -39,6 +39,7 @@ const rootFiles: Readonly<Record<string, string>> = {
   'app.ts': 'app',
   'data-directory.ts': 'app',
   'server-certificate.ts': 'app',
+  'initialise.ts': 'app',
   'serve.ts': 'serve',
   'demo.ts': 'serve',
 }

@@ -52,3 +52,20 @@ export function refusalFindings(
     }),
   ]
 }
+
+/** `path › name` in backquotes names a test: the file must have one of that name. @param read null when there is no such file */
+export function citationFindings(
+  documents: readonly { readonly path: string; readonly text: string }[],
+  read: (path: string) => string | null,
+): Finding[] {
+  return documents.flatMap(({ path, text }) =>
+    [...text.matchAll(/`((?:src|test)\/[\w./-]+\.test\.ts) › ([^`]+)`/g)].flatMap((match) => {
+      const [file = '', name = ''] = match.slice(1)
+      const line = text.slice(0, match.index).split('\n').length
+      const source = read(file)
+      if (source === null) return [{ path, line, message: `cites ${file}, which does not exist` }]
+      if (source.replaceAll("\\'", "'").includes(name)) return []
+      return [{ path, line, message: `cites a test that ${file} does not have: ${name}` }]
+    }),
+  )
+}
