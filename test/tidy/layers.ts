@@ -37,6 +37,7 @@ const rootFiles: Readonly<Record<string, string>> = {
   'main.ts': 'main',
   'config.ts': 'config',
   'app.ts': 'app',
+  'initialise.ts': 'app',
   'data-directory.ts': 'app',
   'server-certificate.ts': 'app',
   'initialise.ts': 'app',
