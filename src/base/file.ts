@@ -1,5 +1,5 @@
 /** Files that are there as a whole or not at all, also after the power fails. */
-import { open, rename, rm } from 'node:fs/promises'
+import { link, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 /**
@@ -14,19 +14,49 @@ export async function writeFileAtomically(
 ): Promise<void> {
   const beside = `${path}.new`
   await rm(beside, { force: true })
+  await writeDurably(beside, data, mode)
+  await rename(beside, path)
+  await syncDirectory(dirname(path))
+}
+
+/**
+ * The same for a file that must not be there yet.
+ * @param suffix makes the name of the file beside it this writer's own
+ * @returns false when the path is taken; what is there is untouched
+ */
+export async function createFileAtomically(
+  path: string,
+  data: string | Uint8Array,
+  mode: number,
+  suffix: string,
+): Promise<boolean> {
+  const beside = `${path}.${suffix}.new`
+  await writeDurably(beside, data, mode)
+  try {
+    // link, unlike rename, fails when the name is taken
+    await link(beside, path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw error
+  } finally {
+    await rm(beside, { force: true })
+  }
+  await syncDirectory(dirname(path))
+  return true
+}
+
+async function writeDurably(path: string, data: string | Uint8Array, mode: number): Promise<void> {
   // wx: never follows a link that someone put there; the mode counts from the first byte
-  const file = await open(beside, 'wx', mode)
+  const file = await open(path, 'wx', mode)
   try {
     await file.writeFile(data)
     await file.sync()
   } catch (error) {
-    await rm(beside, { force: true })
+    await rm(path, { force: true })
     throw error
   } finally {
     await file.close()
   }
-  await rename(beside, path)
-  await syncDirectory(dirname(path))
 }
 
 /** Makes names in the directory durable. Windows has no such call and needs none. */

@@ -4,7 +4,14 @@
  * uncompressed: RFC 5480 §2.2 leaves the compressed form to choice, and a second encoding of one key would have a second
  * SPKI hash, which hides re-use of a key from the inventory.
  */
-import { createPublicKey, generateKeyPairSync, hash, type KeyObject } from 'node:crypto'
+import {
+  createPublicKey,
+  generateKeyPair as generateKeyPairCallback,
+  generateKeyPairSync,
+  hash,
+  type KeyObject,
+} from 'node:crypto'
+import { promisify } from 'node:util'
 import { fromHex, sha256Hex, toHex } from '../base/bytes.ts'
 import { Refusal } from '../base/errors.ts'
 import { DerFields, type DerNode, malformed, readDer } from './der.ts'
@@ -88,31 +95,46 @@ export interface KeyPair {
 
 /** A new key pair from the system's random source (node:crypto takes no other). RSA exponent 65537. */
 export function generateKeyPair(algorithm: KeyAlgorithm): KeyPair {
-  const { privateKey, publicKey } = generate(algorithm)
-  return { privateKey, spki: publicKey.export({ type: 'spki', format: 'der' }) }
-}
-
-function generate(algorithm: KeyAlgorithm): { privateKey: KeyObject; publicKey: KeyObject } {
   switch (algorithm) {
     case 'ec-p256':
-      return generateKeyPairSync('ec', { namedCurve: 'P-256' })
     case 'ec-p384':
-      return generateKeyPairSync('ec', { namedCurve: 'P-384' })
     case 'ec-p521':
-      return generateKeyPairSync('ec', { namedCurve: 'P-521' })
+      return exported(generateKeyPairSync('ec', { namedCurve: namedCurves[algorithm] }))
     case 'rsa-2048':
-      return generateKeyPairSync('rsa', { modulusLength: 2048 })
     case 'rsa-3072':
-      return generateKeyPairSync('rsa', { modulusLength: 3072 })
     case 'rsa-4096':
-      return generateKeyPairSync('rsa', { modulusLength: 4096 })
+      return exported(generateKeyPairSync('rsa', { modulusLength: modulusLengths[algorithm] }))
     case 'ed25519':
-      return generateKeyPairSync('ed25519')
-    case 'ml-dsa-44':
-    case 'ml-dsa-65':
-    case 'ml-dsa-87':
-      return generateKeyPairSync(algorithm)
+      return exported(generateKeyPairSync('ed25519', undefined))
+    default:
+      return exported(generateKeyPairSync(algorithm, undefined))
   }
+}
+
+/** The same in the thread pool: an RSA-4096 key takes a second or more. */
+export async function generateKeyPairAsync(algorithm: KeyAlgorithm): Promise<KeyPair> {
+  switch (algorithm) {
+    case 'ec-p256':
+    case 'ec-p384':
+    case 'ec-p521':
+      return exported(await generateInPool('ec', { namedCurve: namedCurves[algorithm] }))
+    case 'rsa-2048':
+    case 'rsa-3072':
+    case 'rsa-4096':
+      return exported(await generateInPool('rsa', { modulusLength: modulusLengths[algorithm] }))
+    case 'ed25519':
+      return exported(await generateInPool('ed25519', undefined))
+    default:
+      return exported(await generateInPool(algorithm, undefined))
+  }
+}
+
+const generateInPool = promisify(generateKeyPairCallback)
+const namedCurves = { 'ec-p256': 'P-256', 'ec-p384': 'P-384', 'ec-p521': 'P-521' } as const
+const modulusLengths = { 'rsa-2048': 2048, 'rsa-3072': 3072, 'rsa-4096': 4096 } as const
+
+function exported({ privateKey, publicKey }: { privateKey: KeyObject; publicKey: KeyObject }): KeyPair {
+  return { privateKey, spki: publicKey.export({ type: 'spki', format: 'der' }) }
 }
 
 class ParsedKey implements PublicKey {
