@@ -1,17 +1,26 @@
 /** Composition root: the only file that constructs everything. */
-import type { Clock } from './base/clock.ts'
-import type { Log } from './base/log.ts'
-import type { Random } from './base/random.ts'
-import type { Config, Environment } from './config.ts'
+import { readFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { createSoftwareAuthority } from './authorities/software.ts'
+import { systemClock, type Clock } from './base/clock.ts'
+import { commandName } from './base/command-name.ts'
+import { Refusal } from './base/errors.ts'
+import { writeFileAtomically } from './base/file.ts'
+import { createLog, type Log } from './base/log.ts'
+import { systemRandom, type Random } from './base/random.ts'
+import { loadConfig, type Config, type Environment } from './config.ts'
+import { isHostName } from './config/rules.ts'
 import type { DataDirectory } from './data-directory.ts'
-import type { Engine } from './engine/context.ts'
-import type { Store } from './store/open.ts'
+import { fileCheckpoint } from './engine/checkpoint.ts'
+import { createEngine, type Engine, type EngineObserver, type EngineSettings } from './engine/context.ts'
+import type { Authority } from './engine/ports.ts'
+import { encodeVerifierKey, openNoteSigner, parseVerifierKey, type NoteSigner } from './engine/signed-note.ts'
+import { openStore, type Store } from './store/open.ts'
 
 export interface App {
   readonly config: Config
   readonly engine: Engine
-  /** Null for an app in memory. */
-  readonly dataDirectory: DataDirectory | null
+  readonly dataDirectory: DataDirectory
   /** Closes the database; idempotent. */
   close(): Promise<void>
 }
@@ -19,19 +28,142 @@ export interface App {
 export interface OpenAppOptions {
   readonly dataDirectory: DataDirectory
   readonly env: Environment
-  /** Asked at most once, when a CA key is first used. */
+  /** Asked at most once, when a CA key is first used: what only reads needs none. */
   readonly passphrase: () => Promise<string>
+  /** Brings the database up to date. Only `init` and `serve` do: another process may be at work on it. */
+  readonly migrate?: boolean
   readonly config?: Config
   readonly clock?: Clock
   readonly random?: Random
   readonly log?: Log
+  readonly observer?: EngineObserver
 }
 
-/** For tests and the simulator: a whole app, by default in memory, with software keys that live only as long as it. */
-export interface CreateAppOptions {
-  readonly config?: Config
-  readonly store?: Store
-  readonly clock?: Clock
-  readonly random?: Random
-  readonly log?: Log
+/**
+ * @throws Refusal `configuration-invalid`; `data-directory-newer`; `data-directory-invalid` for a database of an older
+ *   version; `store-busy`, `disk-full`
+ */
+export async function openApp(options: OpenAppOptions): Promise<App> {
+  const { dataDirectory, env, clock = systemClock, random = systemRandom } = options
+  const config = options.config ?? (await loadConfig({ file: dataDirectory.configFile, env }))
+  const log = options.log ?? createLog(config.log.level)
+  const store = await openStore({ url: databaseUrl(config, dataDirectory), log, clock, random })
+  try {
+    await prepareSchema(store, options.migrate ?? false)
+    const engine = await buildEngine({ ...options, config, clock, random, log, store })
+    return { config, engine, dataDirectory, close: async () => await store.close() }
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
+
+/** Name of the key that holds the audit log's checkpoints, with the authority. */
+export const auditKeyReference = 'audit-log'
+
+/** Where the inventory is: as configured, or the file in the data directory. May hold a password. */
+export function databaseUrl({ database }: Config, { databaseFile }: DataDirectory): string {
+  return database.url ?? `sqlite:${databaseFile}`
+}
+
+/** What devices connect to: in the server certificate, and in the lines that we print. The best name first. */
+export function serverNames({ est }: Config): string[] {
+  const own = hostname()
+  const names = est.names.length > 0 ? est.names : isHostName(own) ? [own] : []
+  return [...new Set([...names, 'localhost', '127.0.0.1', '::1'])]
+}
+
+/** Base of the URLs that are written into certificates, without a slash at its end. */
+export function statusUrl(config: Config): string {
+  if (config.status.url !== null) return config.status.url
+  const [name = 'localhost'] = serverNames(config)
+  const host = name.includes(':') ? `[${name}]` : name
+  return config.status.port === 80 ? `http://${host}` : `http://${host}:${config.status.port}`
+}
+
+function engineSettings(config: Config): EngineSettings {
+  return {
+    organization: config.organization,
+    profiles: config.profiles,
+    connectivity: config.connectivity,
+    statusUrl: statusUrl(config),
+    secretLifetimeMs: config.enrollment.secretLifetimeMs,
+    pendingRetryAfterMs: config.est.pendingRetryAfterMs,
+    abandonAfterMs: config.recovery.abandonAfterMs,
+    repeatWaitMs: 5_000,
+  }
+}
+
+interface Parts extends OpenAppOptions {
+  readonly config: Config
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly store: Store
+}
+
+async function buildEngine({
+  dataDirectory,
+  config,
+  clock,
+  random,
+  log,
+  store,
+  passphrase,
+  observer,
+}: Parts): Promise<Engine> {
+  const software = createSoftwareAuthority({ directory: dataDirectory.keysDirectory, passphrase, random })
+  const signer = await auditSigner(dataDirectory, software)
+  return createEngine({
+    clock,
+    random,
+    log,
+    store,
+    authorities: new Map([[software.kind, software]]),
+    settings: engineSettings(config),
+    audit: { signer, checkpointFile: fileCheckpoint(dataDirectory.auditCheckpointFile) },
+    ...(observer === undefined ? {} : { observer }),
+  })
+}
+
+/**
+ * The signer of the audit log. Its public half lies in a file beside the database, so that what only reads needs no
+ * passphrase; a file that was changed is found because the signatures then do not fit it.
+ */
+async function auditSigner(dataDirectory: DataDirectory, authority: Authority): Promise<NoteSigner> {
+  const text = await readOptional(dataDirectory.auditKeyFile)
+  if (text !== null) {
+    const key = parseVerifierKey(text)
+    return { ...key, sign: async (bytes) => await authority.sign(auditKeyReference, 'ed25519', bytes) }
+  }
+  const signer = await openNoteSigner(authority, auditKeyReference, auditLogName(dataDirectory))
+  await writeFileAtomically(dataDirectory.auditKeyFile, `${encodeVerifierKey(signer)}\n`, 0o600)
+  return signer
+}
+
+async function readOptional(file: string): Promise<string | null> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null
+    throw error
+  }
+}
+
+/** The log's origin (C2SP tlog-checkpoint): fixed for the life of the installation. */
+export function auditLogName({ installation }: DataDirectory): string {
+  return `perennial.${installation.id}/audit`
+}
+
+async function prepareSchema(store: Store, migrate: boolean): Promise<void> {
+  if (migrate) {
+    await store.migrate()
+    return
+  }
+  const { pending } = await store.schemaVersion()
+  if (pending.length === 0) return
+  throw new Refusal(
+    'data-directory-invalid',
+    `the database lacks ${pending.join(', ')}: restart \`${commandName()} serve\`, or run \`${commandName()} init\`, to bring it up to date`,
+  )
 }

@@ -3,6 +3,7 @@ import { mkdir, readdir, readFile, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { toHex } from './base/bytes.ts'
+import { commandName } from './base/command-name.ts'
 import { iso, type Instant } from './base/clock.ts'
 import { Refusal } from './base/errors.ts'
 import { writeFileAtomically } from './base/file.ts'
@@ -20,6 +21,8 @@ export interface DataDirectory {
   readonly serverKeyFile: string
   /** Last signed checkpoint: finds a database that was rolled back behind it. */
   readonly auditCheckpointFile: string
+  /** What audits are checked against: the public key, as a note key. */
+  readonly auditKeyFile: string
   readonly installation: Installation
 }
 
@@ -116,7 +119,8 @@ export async function lockForInit(path: string): Promise<{ release(): void }> {
 
 /** The line to type that creates the directory. */
 function initCommand(path: string): string {
-  return path === resolve('perennial-data') ? 'perennial init' : `perennial init --data ${shellQuoted(path)}`
+  const where = path === resolve('perennial-data') ? '' : ` --data ${shellQuoted(path)}`
+  return `${commandName()} init${where}`
 }
 
 export function shellQuoted(text: string): string {
@@ -191,6 +195,7 @@ function layout(path: string, installation: Installation): DataDirectory {
     serverCertificateFile: join(path, 'est-server.crt'),
     serverKeyFile: join(path, 'est-server.key'),
     auditCheckpointFile: join(path, 'audit-checkpoint'),
+    auditKeyFile: join(path, 'audit-key'),
     installation,
   }
 }

@@ -26,6 +26,8 @@ export interface CliContext {
   app(): Promise<App>
   /** The passphrase of the CA keys, from file, environment, the data directory, or a prompt on a terminal. */
   passphrase(): Promise<string>
+  /** The file that `--passphrase-file` names. */
+  passphraseOption(): string | null
   /** A progress bar on standard error; silent unless that is a terminal. `total` null when it is not known. */
   progress(label: string, total: number | null): Progress
   /** Reads a file, or standard input when the name is `-`. */

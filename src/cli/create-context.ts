@@ -50,9 +50,10 @@ export function createCliContext({ version }: { version: string }): ClosableCont
     dataPath: () => resolve(options().data ?? env['PERENNIAL_DATA'] ?? 'perennial-data'),
     dataDirectory: () => (directory ??= openDataDirectory(cli.dataPath())),
     app: () => (opening ??= open(cli)),
+    passphraseOption: () => options().passphraseFile ?? null,
     passphrase: async () =>
       await findPassphrase({
-        option: options().passphraseFile ?? null,
+        option: cli.passphraseOption(),
         env,
         stored: (await cli.dataDirectory()).passphraseFile,
       }),

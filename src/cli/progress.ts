@@ -2,8 +2,11 @@
 import type { Clock, Instant } from '../base/clock.ts'
 
 export interface Progress {
-  /** Moves to `done` of the total and optionally changes the label. Cheap: repaints at most ten times a second. */
-  update(done: number, label?: string): void
+  /**
+   * Moves to `done` of the total. Cheap: repaints at most ten times a second.
+   * @param more.items what to count for a person when `done` is bytes
+   */
+  update(done: number, more?: { readonly label?: string; readonly items?: number }): void
   /** Removes the line. */
   end(): void
 }
@@ -28,18 +31,26 @@ export function createProgress({ label, total, width, clock, write }: ProgressOp
   let paintedAt: Instant | null = null
   let current = label
   return {
-    update(done, next) {
-      if (next !== undefined) current = next
+    update(done, more = {}) {
+      if (more.label !== undefined) current = more.label
+      const { items } = more
       const now = clock.now()
       if (paintedAt !== null && now - paintedAt < repaintMs && done !== total) return
       paintedAt = now
       write(
         clearLine +
-          progressLine({ label: current, total, done, elapsedMs: now - startedAt }).slice(0, width - 1),
+          progressLine({
+            label: current,
+            total,
+            done,
+            elapsedMs: now - startedAt,
+            ...(items === undefined ? {} : { items }),
+          }).slice(0, width - 1),
       )
     },
     end() {
       if (paintedAt !== null) write(clearLine)
+      paintedAt = null
     },
   }
 }
@@ -50,14 +61,17 @@ export function progressLine(state: {
   total: number | null
   done: number
   elapsedMs: number
+  items?: number
 }): string {
-  const { label, total, done, elapsedMs } = state
-  const rate = elapsedMs >= 1_000 ? `  ${count(Math.round((done * 1_000) / elapsedMs))}/s` : ''
-  if (total === null) return `${label}  ${count(done)}${rate}`
+  const { label, total, done, elapsedMs, items } = state
+  const counted = items ?? done
+  const rate = elapsedMs >= 1_000 ? `  ${count(Math.round((counted * 1_000) / elapsedMs))}/s` : ''
+  if (total === null) return `${label}  ${count(counted)}${rate}`
   const share = total === 0 ? 1 : Math.min(1, done / total)
   const filled = Math.round(share * barWidth)
   const bar = '━'.repeat(filled) + '╌'.repeat(barWidth - filled)
-  return `${label}  ${bar}  ${Math.floor(share * 100)} %  ${count(done)} of ${count(total)}${rate}`
+  const amount = items === undefined ? `${count(done)} of ${count(total)}` : count(items)
+  return `${label}  ${bar}  ${Math.floor(share * 100)} %  ${amount}${rate}`
 }
 
 function count(n: number): string {

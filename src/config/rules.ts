@@ -57,7 +57,7 @@ export const rules: readonly Rule[] = [
   {
     keys: ['est.names'],
     check: ({ est }) => {
-      const wrong = est.names.find((name) => isIP(name) === 0 && !dnsName.test(name))
+      const wrong = est.names.find((name) => isIP(name) === 0 && !isHostName(name))
       return wrong === undefined ? null : `est.names: ${wrong} is neither a DNS name nor an IP address`
     },
   },
@@ -66,6 +66,10 @@ export const rules: readonly Rule[] = [
 // RFC 1123 §2.1 host names, and a wildcard as the first label (RFC 9525 §6.3).
 const dnsName =
   /^(\*\.)?([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/
+
+export function isHostName(text: string): boolean {
+  return text.length <= 253 && dnsName.test(text)
+}
 
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)

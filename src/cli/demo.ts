@@ -1,0 +1,66 @@
+/** `perennial demo`: what `npm start` runs. */
+import type { Command } from 'commander'
+import { demoLines, enrolDemoFleet } from '../demo.ts'
+import { initialise } from '../initialise.ts'
+import { commandLineActor } from './account.ts'
+import type { CliContext } from './context.ts'
+import { addExamples } from './examples.ts'
+import { givenPassphrase } from './passphrase.ts'
+import {
+  addServeOptions,
+  endpointsJson,
+  openForServing,
+  startServing,
+  stopSignal,
+  type ServeCommandOptions,
+} from './serve.ts'
+
+interface DemoOptions extends ServeCommandOptions {
+  readonly once?: boolean
+}
+
+export function registerDemo(program: Command, cli: CliContext): void {
+  addExamples(
+    addServeOptions(program.command('demo'))
+      .description(
+        [
+          'Initialise the data directory if it is not there, run the platform, and enrol a small fleet of simulated devices',
+          'over its real EST endpoint. Devices that are enrolled already stay as they are.',
+        ].join('\n'),
+      )
+      .option('--once', 'stop when the fleet is enrolled')
+      .action(async (options: DemoOptions) => await demo(cli, options)),
+    [
+      { say: 'A platform to look around in', run: 'perennial demo', notRun: 'runs until it is stopped' },
+      { say: 'Only fill the inventory', run: 'perennial demo --data ./demo-data --once' },
+    ],
+  )
+}
+
+async function demo(cli: CliContext, options: DemoOptions): Promise<void> {
+  const print = (line: string) => cli.output.note(line)
+  await initialise({
+    path: cli.dataPath(),
+    env: cli.env,
+    passphrase: givenPassphrase({ option: cli.passphraseOption(), env: cli.env }),
+    actor: commandLineActor(),
+    onMade: (what) => print(`  ${cli.output.style.green('+')} ${what}`),
+  })
+  const app = await openForServing(cli)
+  try {
+    const serving = await startServing(cli, app, options)
+    const fleet = await enrolDemoFleet(app, serving, { print })
+    const lines = await demoLines(app, serving)
+    cli.output.answer({
+      json: { dataDirectory: app.dataDirectory.path, endpoints: endpointsJson(serving.endpoints), ...fleet },
+      text: () => lines.join('\n'),
+    })
+    if (!options.once) {
+      await stopSignal()
+      cli.output.note('Stopping; what was begun is finished first.')
+    }
+    await serving.stop()
+  } finally {
+    await app.close()
+  }
+}
