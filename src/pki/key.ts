@@ -105,9 +105,9 @@ export function generateKeyPair(algorithm: KeyAlgorithm): KeyPair {
     case 'rsa-4096':
       return exported(generateKeyPairSync('rsa', { modulusLength: modulusLengths[algorithm] }))
     case 'ed25519':
-      return exported(generateKeyPairSync('ed25519', undefined))
+      return exported(generateKeyPairSync('ed25519', {}))
     default:
-      return exported(generateKeyPairSync(algorithm, undefined))
+      return exported(generateKeyPairSync(algorithm, {}))
   }
 }
 
@@ -123,9 +123,9 @@ export async function generateKeyPairAsync(algorithm: KeyAlgorithm): Promise<Key
     case 'rsa-4096':
       return exported(await generateInPool('rsa', { modulusLength: modulusLengths[algorithm] }))
     case 'ed25519':
-      return exported(await generateInPool('ed25519', undefined))
+      return exported(await generateInPool('ed25519', {}))
     default:
-      return exported(await generateInPool(algorithm, undefined))
+      return exported(await generateInPool(algorithm, {}))
   }
 }
 
