@@ -6,6 +6,7 @@ import type { App } from './app.ts'
 import { Refusal } from './base/errors.ts'
 import type { Environment, Role } from './config.ts'
 import { createJobs, type Job, type Jobs } from './engine/jobs.ts'
+import { checkSealedTree } from './engine/seal.ts'
 import { flushSightings } from './engine/sighting.ts'
 import { statusHandler, statusLimits } from './protocols/status.ts'
 import { serveHttp, serverOptions } from './protocols/http-server.ts'
@@ -68,6 +69,8 @@ export async function serve(app: App, options: ServeOptions): Promise<Serving> {
     const status = options.roles.includes('status') ? await startStatus(app) : null
     if (status) started.push(() => status.stop(app.config.serve.stopTimeoutMs))
     const isJobNode = options.roles.includes('jobs')
+    // A database that was rolled back behind its last checkpoint must not grow a second history.
+    if (isJobNode) await checkSealedTree(app.engine)
     const jobs = createJobs(app.engine, [...(est?.jobs ?? []), ...(isJobNode ? platformJobs(app) : [])])
     const running = jobs.run(stopping.signal)
     started.push(() => running)

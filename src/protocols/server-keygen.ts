@@ -1,6 +1,7 @@
 /** `/serverkeygen` (RFC 7030 §4.4): the wrapping of a key that the server made. */
 import { createPrivateKey, type KeyObject } from 'node:crypto'
 import { equalBytes, toBase64 } from '../base/bytes.ts'
+import { secondMs } from '../base/clock.ts'
 import { Refusal } from '../base/errors.ts'
 import { token } from '../base/random.ts'
 import type { Engine } from '../engine/context.ts'
@@ -119,7 +120,7 @@ function seal(
     recipient,
     signer: signer.certificate,
     chain: signer.chain,
-    signedAt: clock.now(),
+    signedAt: Math.floor(clock.now() / secondMs) * secondMs,
     algorithm,
     sign: (bytes: Uint8Array) => signData(signer.key, algorithm, bytes),
   }
