@@ -8,13 +8,20 @@ import java.math.BigInteger;
 import java.net.Socket;
 import java.nio.file.*;
 import java.security.*;
-import java.security.cert.*;
+import java.security.cert.CertificateFactory;
+import java.security.cert.TrustAnchor;
+import java.security.cert.X509Certificate;
 import java.security.cert.Certificate;
 import java.security.spec.ECGenParameterSpec;
 import java.util.*;
 import javax.net.ssl.*;
 import javax.security.auth.x500.X500Principal;
 import org.bouncycastle.asn1.ASN1ObjectIdentifier;
+import org.bouncycastle.asn1.pkcs.PKCSObjectIdentifiers;
+import org.bouncycastle.asn1.x509.Extension;
+import org.bouncycastle.asn1.x509.ExtensionsGenerator;
+import org.bouncycastle.asn1.x509.GeneralName;
+import org.bouncycastle.asn1.x509.GeneralNames;
 import org.bouncycastle.cert.X509CertificateHolder;
 import org.bouncycastle.cert.jcajce.JcaX509CertificateConverter;
 import org.bouncycastle.est.*;
@@ -73,11 +80,11 @@ public class EstRig {
       case "identity": identity = words.length > 1 ? words[1] : null; return "ok";
       case "cacerts": return cacerts();
       case "csrattrs": return csrattrs();
-      case "enroll": return enrolled(words[1], service().simpleEnroll(false, csr(words[1], words[2]).build(signer(words[1])), auth));
-      case "reenroll": return enrolled(words[1], service().simpleEnroll(true, csr(words[1], words[2]).build(signer(words[1])), auth));
-      case "enrollpop": return enrolled(words[1], service().simpleEnrollPoP(false, csr(words[1], words[2]), signer(words[1]), auth));
-      case "reenrollpop": return enrolled(words[1], service().simpleEnrollPoP(true, csr(words[1], words[2]), signer(words[1]), auth));
-      case "keygen": return keygen(words[1], words[2]);
+      case "enroll": return enrolled(words[1], service().simpleEnroll(false, csr(words).build(signer(words[1])), auth));
+      case "reenroll": return enrolled(words[1], service().simpleEnroll(true, csr(words).build(signer(words[1])), auth));
+      case "enrollpop": return enrolled(words[1], service().simpleEnrollPoP(false, csr(words), signer(words[1]), auth));
+      case "reenrollpop": return enrolled(words[1], service().simpleEnrollPoP(true, csr(words), signer(words[1]), auth));
+      case "keygen": return keygen(words);
       case "retry": return enrolled(pendingKey, service().simpleEnroll(pending));
       default: return "error unknown command";
     }
@@ -102,9 +109,9 @@ public class EstRig {
     return names.toString();
   }
 
-  static String keygen(String name, String subject) throws Exception {
+  static String keygen(String[] words) throws Exception {
     EnrollmentResponse response =
-        service().simpleEnrollWithServersideCreation(csr(name, subject).build(signer(name)), auth);
+        service().simpleEnrollWithServersideCreation(csr(words).build(signer(words[1])), auth);
     X509CertificateHolder holder = ESTService.storeToArray(response.getStore())[0];
     PrivateKey key = BouncyCastleProvider.getPrivateKey(response.getPrivateKeyInfo());
     X509Certificate certificate = new JcaX509CertificateConverter().setProvider("BC").getCertificate(holder);
@@ -158,8 +165,18 @@ public class EstRig {
     return builder.build();
   }
 
-  static PKCS10CertificationRequestBuilder csr(String name, String subject) {
-    return new JcaPKCS10CertificationRequestBuilder(new X500Principal(subject.replace("_", " ")), keys.get(name).getPublic());
+  /** words: command, key, subject, and perhaps a URI for the subject alternative name. */
+  static PKCS10CertificationRequestBuilder csr(String[] words) throws IOException {
+    PublicKey key = keys.get(words[1]).getPublic();
+    PKCS10CertificationRequestBuilder builder =
+        new JcaPKCS10CertificationRequestBuilder(new X500Principal(words[2]), key);
+    if (words.length > 3) {
+      GeneralNames names = new GeneralNames(new GeneralName(GeneralName.uniformResourceIdentifier, words[3]));
+      ExtensionsGenerator extensions = new ExtensionsGenerator();
+      extensions.addExtension(Extension.subjectAlternativeName, false, names);
+      builder.addAttribute(PKCSObjectIdentifiers.pkcs_9_at_extensionRequest, extensions.generate());
+    }
+    return builder;
   }
 
   static ContentSigner signer(String name) throws Exception {
