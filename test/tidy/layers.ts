@@ -40,7 +40,6 @@ const rootFiles: Readonly<Record<string, string>> = {
   'initialise.ts': 'app',
   'data-directory.ts': 'app',
   'server-certificate.ts': 'app',
-  'initialise.ts': 'app',
   'serve.ts': 'serve',
   'demo.ts': 'serve',
 }
