@@ -34,7 +34,7 @@ export async function devicePage(
     store.db,
     rows.map(({ id }) => id),
   )
-  return { rows: rows.map((row) => ({ ...row, lastSeenAt: seen.get(row.id)?.at ?? null })), next }
+  return { rows: rows.map((row) => Object.assign({ lastSeenAt: seen.get(row.id)?.at ?? null }, row)), next }
 }
 
 /** In the order in which they came into the inventory. */
@@ -71,7 +71,7 @@ async function withLastSeen(
     store.db,
     records.map(({ id }) => id),
   )
-  return records.map((record) => ({ ...record, lastSeenAt: seen.get(record.id) ?? null }))
+  return records.map((record) => Object.assign({ lastSeenAt: seen.get(record.id) ?? null }, record))
 }
 
 export interface DeviceDetails {

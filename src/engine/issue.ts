@@ -21,6 +21,7 @@ import {
 } from '../store/certificates.ts'
 import { findCertificate } from '../store/inventory.ts'
 import type { Tx } from '../store/schema.ts'
+import { releaseSecret } from '../store/secrets.ts'
 import { fact, recordFacts, subjects, type FactDetails } from './audit.ts'
 import type { Engine } from './context.ts'
 import type { IssuerMaterial } from './issuer-cache.ts'
@@ -85,18 +86,18 @@ export async function issueCertificate(engine: Engine, issuance: Issuance, now: 
   await faults?.at('reserve')
   const reserved = await reserveOrWait(engine, issuance, now)
   if ('winner' in reserved) return issuedBefore(reserved.winner)
-  await faults?.at('reserved')
 
   const { id } = reserved
-  let der: Uint8Array
   try {
+    await faults?.at('reserved')
+
     // 8 sign: no transaction is open
     await faults?.at('sign')
     const signature = await sign(engine, issuance)
 
     // 9 check: a signature that does not verify never leaves, and it covers the bytes on record
     await faults?.at('check')
-    der = assembled(issuance, signature)
+    const der = assembled(issuance, signature)
 
     // 10 commit: nothing leaves before this is durable
     await faults?.at('commit')
@@ -305,13 +306,18 @@ async function abandonAfterFailure(
   }
 }
 
-/** @returns false when it is not reserved any more */
+/**
+ * Burns the serial number; the key, and the secret that was spent for it, may be used again.
+ * @returns false when it is not reserved any more
+ */
 export async function abandonReservation(
   tx: Tx,
-  certificate: Pick<CertificateRecord, 'id' | 'issuerId' | 'serialNumber' | 'deviceId'>,
+  certificate: Pick<CertificateRecord, 'id' | 'issuerId' | 'serialNumber' | 'deviceId' | 'spkiHash'>,
   { actor, reason, now }: { readonly actor: string; readonly reason: string; readonly now: Instant },
 ): Promise<boolean> {
   if (!(await abandonCertificate(tx, certificate.id, reason))) return false
+  const { deviceId, spkiHash } = certificate
+  if (deviceId !== null) await releaseSecret(tx, { deviceId, spkiHash })
   await recordFacts(
     tx,
     fact(now, {
@@ -319,7 +325,7 @@ export async function abandonReservation(
       action: 'issuance.abandoned',
       subject: subjects.certificate(certificate.issuerId, certificate.serialNumber),
       reason,
-      details: { deviceId: certificate.deviceId },
+      details: { deviceId },
     }),
   )
   return true

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { Refusal } from '../base/errors.ts'
 import type { DeviceId, IssuerId } from '../base/id.ts'
 import { formatGeneralName } from '../pki/general-name-text.ts'

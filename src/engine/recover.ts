@@ -6,7 +6,6 @@ import type { Instant } from '../base/clock.ts'
 import { minuteMs } from '../base/clock.ts'
 import type { CertificateRecord } from '../store/certificate-record.ts'
 import { findReserved } from '../store/inventory.ts'
-import { releaseSecret } from '../store/secrets.ts'
 import type { Tx } from '../store/schema.ts'
 import { actors } from './audit.ts'
 import type { Engine } from './context.ts'
@@ -57,8 +56,5 @@ export async function abandonReservations(
 async function abandonLost(tx: Tx, certificate: CertificateRecord, now: Instant): Promise<boolean> {
   const actor = actors.job(recoverReservations.name)
   const reason = 'reserved and never issued: the process that was at it is gone'
-  if (!(await abandonReservation(tx, certificate, { actor, reason, now }))) return false
-  const { deviceId, spkiHash } = certificate
-  if (deviceId !== null) await releaseSecret(tx, { deviceId, spkiHash })
-  return true
+  return await abandonReservation(tx, certificate, { actor, reason, now })
 }

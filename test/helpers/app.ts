@@ -1,6 +1,6 @@
 /** The whole engine with a store in memory, a clock moved by hand and real keys; and devices that enrol with it. */
 import { VirtualClock, dayMs, type Clock, type Instant } from '../../src/base/clock.ts'
-import type { RefusalCode } from '../../src/base/errors.ts'
+import { Refusal, type RefusalCode } from '../../src/base/errors.ts'
 import type { DeviceId, IssuerId } from '../../src/base/id.ts'
 import { silentLog } from '../../src/base/log.ts'
 import { systemRandom, type Random } from '../../src/base/random.ts'
@@ -27,6 +27,7 @@ import type { DeviceRecord } from '../../src/store/devices.ts'
 import { openStore, type Store } from '../../src/store/open.ts'
 import { createKey, type CsrOptions, type TestKey } from './ca.ts'
 import { memoryAuthority, type MemoryAuthority } from './memory-authority.ts'
+import { forEachStore } from './stores.ts'
 
 /** 2026-11-20T12:00:00Z. */
 export const testStart: Instant = Date.UTC(2026, 10, 20, 12)
@@ -210,4 +211,27 @@ export function windowOpensAt(engine: Engine, { record }: Enrolled): Instant {
   const renewBeforeMs = engine.settings.profiles.get(record.profile ?? '')?.renewBeforeMs ?? null
   if (renewBeforeMs === null) throw new Error('this certificate is for life')
   return record.notAfter - renewBeforeMs
+}
+
+/**
+ * Runs a suite on every store: `start` gives a whole engine on a fresh, empty one.
+ * @param suite declares tests with `test(…)`
+ */
+export function forEachEngine(
+  suite: (start: (options?: Omit<TestEngineOptions, 'store'>) => Promise<TestEngine>) => void,
+): void {
+  forEachStore((_name, open) => {
+    suite(async (options = {}) => await testEngine({ ...options, store: await open() }))
+  })
+}
+
+/** The Refusal that `work` ends with; fails the test when it ends in another way. */
+export async function refusal(work: Promise<unknown>): Promise<Refusal> {
+  try {
+    await work
+  } catch (error) {
+    if (error instanceof Refusal) return error
+    throw error
+  }
+  throw new Error('expected a refusal, but the request was granted')
 }
