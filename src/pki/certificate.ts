@@ -3,7 +3,7 @@ import { equalBytes } from '../base/bytes.ts'
 import type { Instant } from '../base/clock.ts'
 import type { SerialNumber } from '../base/id.ts'
 import { DerFields, type DerNode, explicitInner, isKind, malformed, readDer } from './der.ts'
-import { readBitStringBytes, readSmallInteger, readTime } from './der-values.ts'
+import { readBitStringBytes, readPublicKeyInfo, readSmallInteger, readTime } from './der-values.ts'
 import { bitString, explicit, integer, sequence, time } from './der-writer.ts'
 import { encodeSerialNumber, readSerialNumber } from './extension-values.ts'
 import {
@@ -123,7 +123,7 @@ function parseTbs(node: DerNode, outerAlgorithm: DerNode | null): TbsCertificate
   if (issuer.children.length === 0) malformed('TBSCertificate.issuer: empty (RFC 5280 §4.1.2.4)')
   const validity = readValidity(fields.take('sequence', 'validity'))
   const subject = fields.take('sequence', 'subject')
-  const spki = fields.take('sequence', 'subjectPublicKeyInfo')
+  const spki = readPublicKeyInfo(fields.any('subjectPublicKeyInfo'), 'subjectPublicKeyInfo')
   const extensions = fields.context(3)
   fields.end()
   if (extensions && version !== 3) malformed('TBSCertificate: extensions need version 3 (§4.1.2.9)')
@@ -136,7 +136,7 @@ function parseTbs(node: DerNode, outerAlgorithm: DerNode | null): TbsCertificate
     ...validity,
     subject: parseName(subject, 'subject'),
     subjectDer: subject.raw,
-    spki: spki.raw,
+    spki,
     extensions: extensions ? parseExtensions(explicitInner(extensions, 'extensions')) : noExtensions,
   }
 }

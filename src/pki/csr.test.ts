@@ -189,6 +189,25 @@ describe('refuses', () => {
     ['a negative version', () => assemble({ version: integer(-1) }), /version/],
     ['a subject that is a SET', () => assemble({ subject: setOf() }), /subject: expected sequence/],
     ['a key that is no SEQUENCE', () => assemble({ spki: nullValue() }), /subjectPKInfo/],
+    ['an empty key', () => assemble({ spki: sequence() }), /subjectPKInfo: algorithm is missing/],
+    [
+      'a key without an algorithm',
+      () => assemble({ spki: sequence(sequence(), bitString(Uint8Array.of(1))) }),
+      /algorithm is missing/,
+    ],
+    [
+      'a key of three parts',
+      () => assemble({ spki: sequence(sequence(oid('1.2.3')), bitString(Uint8Array.of(1)), nullValue()) }),
+      /unexpected null/,
+    ],
+    [
+      'an algorithm with two parameters',
+      () =>
+        assemble({
+          spki: sequence(sequence(oid('1.2.3'), nullValue(), nullValue()), bitString(Uint8Array.of(1))),
+        }),
+      /unexpected null/,
+    ],
     [
       'missing attributes (RFC 2986 §4.1)',
       () => assemble({ attributes: new Uint8Array() }),
@@ -298,8 +317,8 @@ describe('refuses', () => {
   })
 
   test('a key that is none, when it is verified', () => {
-    const csr = parseCsr(assemble({ spki: sequence() }))
-    refuses('malformed', () => verifyCsr(csr))
+    const unknown = sequence(sequence(oid('1.2.3')), bitString(Uint8Array.of(1)))
+    refuses('bad-algorithm', () => verifyCsr(parseCsr(assemble({ spki: unknown }))))
     const offCurve = Uint8Array.from(keys.spki)
     offCurve[offCurve.length - 1] = (offCurve.at(-1) as number) ^ 1
     refuses('malformed', () => verifyCsr(parseCsr(assemble({ spki: offCurve }))))

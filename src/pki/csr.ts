@@ -1,7 +1,7 @@
 /** Certification requests (PKCS #10, RFC 2986). Attributes are read in csr-request-attributes.ts. */
 import { Refusal } from '../base/errors.ts'
 import { DerFields, malformed, readDer } from './der.ts'
-import { readBitStringBytes, readSmallInteger } from './der-values.ts'
+import { readBitStringBytes, readPublicKeyInfo, readSmallInteger } from './der-values.ts'
 import {
   bitString,
   implicit,
@@ -49,7 +49,7 @@ export function parseCsr(der: Uint8Array): Csr {
   const version = readSmallInteger(infoFields.any('version'), 'CertificationRequestInfo.version')
   if (version !== 0) malformed('CertificationRequestInfo.version: must be 0')
   const subject = infoFields.take('sequence', 'subject')
-  const spki = infoFields.take('sequence', 'subjectPKInfo')
+  const spki = readPublicKeyInfo(infoFields.any('subjectPKInfo'), 'subjectPKInfo')
   const attributes = infoFields.context(0)
   infoFields.end()
   // RFC 2986 §4.1: the set may be empty, but it must be there.
@@ -59,7 +59,7 @@ export function parseCsr(der: Uint8Array): Csr {
     info: info.raw,
     subject: parseName(subject, 'subject'),
     subjectDer: subject.raw,
-    spki: spki.raw,
+    spki,
     signatureAlgorithm: parseAlgorithm(algorithm),
     signature,
     ...parseRequestAttributes(attributes),

@@ -1,7 +1,7 @@
 /** Typed readers for DER values. Each refuses (`malformed`) a node of another type; `what` names the field. */
 import { toHex } from '../base/bytes.ts'
 import type { Instant } from '../base/clock.ts'
-import { type DerNode, describe, expectKind, isKind, malformed } from './der.ts'
+import { DerFields, type DerNode, describe, expectKind, isKind, malformed } from './der.ts'
 import { decodeOid } from './oid.ts'
 
 export function readBoolean(node: DerNode, what: string): boolean {
@@ -226,4 +226,19 @@ function daysSinceEpoch(year: number, month: number, day: number): number {
   const dayOfYear = Math.floor((153 * (month + (month > 2 ? -3 : 9)) + 2) / 5) + day - 1
   const dayOfEra = yearOfEra * 365 + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100) + dayOfYear
   return era * 146_097 + dayOfEra - 719_468
+}
+
+/**
+ * DER of a SubjectPublicKeyInfo (RFC 5280 §4.1.2.7) whose outer shape is right. What key it holds is read when it is
+ * needed: `parsePublicKey` in key.ts.
+ */
+export function readPublicKeyInfo(node: DerNode, what: string): Uint8Array {
+  const fields = new DerFields(node, what)
+  const algorithm = new DerFields(fields.take('sequence', 'algorithm'), what)
+  fields.take('bitString', 'subjectPublicKey')
+  fields.end()
+  algorithm.take('oid', 'algorithm')
+  if (!algorithm.isAtEnd()) algorithm.any('parameters')
+  algorithm.end()
+  return node.raw
 }

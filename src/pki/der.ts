@@ -185,6 +185,10 @@ export class DerFields {
     return node
   }
 
+  isAtEnd(): boolean {
+    return this.#next === this.#children.length
+  }
+
   /** Refuses what is left over. */
   end(): void {
     const node = this.#children[this.#next]
