@@ -3,10 +3,12 @@ import { secondMs } from '../base/clock.ts'
 import { Refusal } from '../base/errors.ts'
 import type { DeviceId } from '../base/id.ts'
 import { printable } from '../base/text.ts'
+import type { Engine } from '../engine/context.ts'
 import { isoMs, readFact, subjects, type ReadableFact } from '../engine/audit.ts'
+import { certificatePage } from '../engine/inventory.ts'
 import { factsAfter, recentFacts, type FactRecord } from '../store/facts.ts'
 import type { CliContext } from './context.ts'
-import { given } from './options.ts'
+import { everyPage, given } from './options.ts'
 import { jsonText, type Json } from './output.ts'
 import type { Column } from './table.ts'
 import { instant } from './time.ts'
@@ -41,41 +43,77 @@ const columns: readonly Column<Row>[] = [
 ]
 
 export async function tail(cli: CliContext, options: TailOptions): Promise<void> {
-  const { device, subject, action, lines, follow } = options
+  const { device, subject, lines, follow } = options
   if (device !== undefined && subject !== undefined) {
     throw new Refusal('invalid-input', '--device is a subject itself: give --device or --subject, not both')
   }
-  const about = device === undefined ? subject : subjects.device(device)
-  const filter = given({ subject: about, action })
-  const { db } = (await cli.app()).engine.store
-  const records = await latest(async (page) => await recentFacts(db, { ...filter, ...page }), lines)
-  if (follow !== true) {
-    await cli.output.list({ columns, rows: records.map(toRow), json, empty: 'Nothing of this is on record.' })
-    return
+  const { engine } = await cli.app()
+  // before the records are read, so that nothing falls between them and what is followed
+  const [newest] = await recentFacts(engine.store.db, { limit: 1 })
+  const records = await latest(engine, options, lines)
+  if (follow === true) {
+    for (const record of records) printOne(cli, record)
+    return await followOn(cli, engine, options, Math.max(newest?.id ?? 0, records.at(-1)?.id ?? 0))
   }
+  await cli.output.list({
+    columns,
+    rows: records.map(toRow),
+    json,
+    empty: 'Nothing of this is on record.',
+  })
+}
+
+/** The latest `lines` records, newest last. */
+async function latest(engine: Engine, options: TailOptions, lines: number): Promise<FactRecord[]> {
+  const { db } = engine.store
+  const found: FactRecord[] = []
+  for (const subject of await subjectsOf(engine, options)) {
+    const filter = given({ subject, action: options.action })
+    let count = 0
+    for (let beforeId = Number.MAX_SAFE_INTEGER; count < lines;) {
+      const limit = Math.min(pageSize, lines - count)
+      const page = await recentFacts(db, { ...filter, beforeId, limit })
+      found.push(...page)
+      count += page.length
+      if (page.length < limit) break
+      beforeId = page.at(-1)?.id ?? 0
+    }
+  }
+  return found.sort((a, b) => a.id - b.id).slice(-lines)
+}
+
+/** A device's history is in the facts about itself and about each of its certificates. Undefined: everything. */
+async function subjectsOf(engine: Engine, { device, subject }: TailOptions): Promise<(string | undefined)[]> {
+  if (device === undefined) return [subject]
+  const certificates: string[] = []
+  for await (const { issuerId, serialNumber } of everyPage(
+    async (page) => await certificatePage(engine, { ...page, filter: { deviceId: device } }),
+    null,
+  )) {
+    certificates.push(subjects.certificate(issuerId, serialNumber))
+  }
+  return [subjects.device(device), ...certificates]
+}
+
+async function followOn(
+  cli: CliContext,
+  engine: Engine,
+  { device, subject, action }: TailOptions,
+  records: readonly FactRecord[],
+): Promise<void> {
   for (const record of records) printOne(cli, record)
-  for (let afterId = records.at(-1)?.id ?? 0; ;) {
-    const facts = await factsAfter(db, { ...filter, afterId, limit: pageSize })
-    for (const record of facts) printOne(cli, record)
+  const { db } = engine.store
+  const [newest] = await recentFacts(db, { limit: 1 })
+  for (let afterId = newest?.id ?? 0; ;) {
+    const facts = await factsAfter(db, { ...given({ subject, action }), afterId, limit: pageSize })
+    for (const record of facts) if (device === undefined || isOf(device, record)) printOne(cli, record)
     afterId = facts.at(-1)?.id ?? afterId
     if (facts.length < pageSize) await cli.clock.sleep(secondMs)
   }
 }
 
-/** The latest `lines` records, newest last. */
-async function latest(
-  read: (page: { readonly beforeId?: number; readonly limit: number }) => Promise<FactRecord[]>,
-  lines: number,
-): Promise<FactRecord[]> {
-  const records: FactRecord[] = []
-  while (records.length < lines) {
-    const limit = Math.min(pageSize, lines - records.length)
-    const last = records.at(-1)
-    const page = await read(last ? { beforeId: last.id, limit } : { limit })
-    records.push(...page)
-    if (page.length < limit) break
-  }
-  return records.toReversed()
+function isOf(device: DeviceId, record: FactRecord): boolean {
+  return record.subject === subjects.device(device) || toRow(record).fact?.details['deviceId'] === device
 }
 
 function printOne(cli: CliContext, record: FactRecord): void {
