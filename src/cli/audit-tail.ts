@@ -99,13 +99,11 @@ async function followOn(
   cli: CliContext,
   engine: Engine,
   { device, subject, action }: TailOptions,
-  records: readonly FactRecord[],
+  from: number,
 ): Promise<void> {
-  for (const record of records) printOne(cli, record)
-  const { db } = engine.store
-  const [newest] = await recentFacts(db, { limit: 1 })
-  for (let afterId = newest?.id ?? 0; ;) {
-    const facts = await factsAfter(db, { ...given({ subject, action }), afterId, limit: pageSize })
+  for (let afterId = from; ;) {
+    const filter = given({ subject, action })
+    const facts = await factsAfter(engine.store.db, { ...filter, afterId, limit: pageSize })
     for (const record of facts) if (device === undefined || isOf(device, record)) printOne(cli, record)
     afterId = facts.at(-1)?.id ?? afterId
     if (facts.length < pageSize) await cli.clock.sleep(secondMs)
