@@ -3,7 +3,6 @@ import { createServer } from 'node:http'
 import { createAdminServer } from './api/server.ts'
 import { Metrics } from './api/metrics.ts'
 import type { App } from './app.ts'
-import { Refusal } from './base/errors.ts'
 import type { Environment, Role } from './config.ts'
 import { createJobs, type Job, type Jobs } from './engine/jobs.ts'
 import { checkSealedTree } from './engine/seal.ts'
@@ -104,12 +103,6 @@ async function startEst(app: App, options: ServeOptions): Promise<EstRole> {
         await flushSightings(engine, clock.now())
       },
     }
-  }
-  if (!dataDirectory) {
-    throw new Refusal(
-      'configuration-invalid',
-      'an installation in memory cannot be shared by several workers',
-    )
   }
   const passphrase = await options.passphrase()
   const pool = await WorkerPool.open({
