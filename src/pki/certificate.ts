@@ -1,8 +1,9 @@
 /** X.509 certificates (RFC 5280 §4.1): encoding what will be signed, and parsing. */
 import { equalBytes } from '../base/bytes.ts'
 import type { Instant } from '../base/clock.ts'
+import { assert } from '../base/errors.ts'
 import type { SerialNumber } from '../base/id.ts'
-import { DerFields, type DerNode, explicitInner, isKind, malformed, readDer } from './der.ts'
+import { DerFields, type DerNode, explicitInner, malformed, readDer } from './der.ts'
 import { readBitStringBytes, readPublicKeyInfo, readSmallInteger, readTime } from './der-values.ts'
 import { bitString, explicit, integer, sequence, time } from './der-writer.ts'
 import { encodeSerialNumber, readSerialNumber } from './extension-values.ts'
@@ -40,6 +41,8 @@ export interface CertificateContent {
  * @throws Refusal `malformed` or `hostile-name` when a name breaks the rules of `encodeName`
  */
 export function encodeTbsCertificate(content: CertificateContent): Uint8Array {
+  assert(content.serialNumber !== '00', 'a CA issues positive serial numbers (RFC 5280 §4.1.2.2)')
+  assert(content.extensions.length > 0, 'a version 3 certificate has extensions')
   return sequence(
     version3,
     encodeSerialNumber(content.serialNumber),
@@ -108,7 +111,6 @@ export function parseTbsCertificate(tbs: Uint8Array): TbsCertificate {
 }
 
 const version3 = explicit(0, integer(2))
-const year2050 = Date.UTC(2050, 0, 1)
 
 /** @param outerAlgorithm must have the same bytes as the inner one (§4.1.1.2) */
 function parseTbs(node: DerNode, outerAlgorithm: DerNode | null): TbsCertificate {
@@ -151,17 +153,11 @@ function readVersion(node: DerNode | null): 1 | 3 {
   return 3
 }
 
+/** §4.1.2.5: a CA must write UTCTime before 2050, but a reader must take either; public roots exist that differ. */
 function readValidity(node: DerNode): { notBefore: Instant; notAfter: Instant } {
   const fields = new DerFields(node, 'validity')
-  const notBefore = readCertificateTime(fields.any('notBefore'), 'notBefore')
-  const notAfter = readCertificateTime(fields.any('notAfter'), 'notAfter')
+  const notBefore = readTime(fields.any('notBefore'), 'notBefore')
+  const notAfter = readTime(fields.any('notAfter'), 'notAfter')
   fields.end()
   return { notBefore, notAfter }
-}
-
-/** §4.1.2.5: UTCTime through 2049, GeneralizedTime after. */
-function readCertificateTime(node: DerNode, what: string): Instant {
-  const at = readTime(node, what)
-  if (at < year2050 && isKind(node, 'generalizedTime')) malformed(`${what}: must be UTCTime before 2050`)
-  return at
 }

@@ -5,10 +5,10 @@ import type { SerialNumber } from '../base/id.ts'
 import { DerFields, type DerNode, expectKind, implicitAs, malformed } from './der.ts'
 import {
   readBoolean,
+  readIntegerBytes,
   readNamedBits,
   readOctetString,
   readOid,
-  readPositiveBytes,
   readSmallInteger,
 } from './der-values.ts'
 import {
@@ -152,11 +152,15 @@ export function encodeAuthorityKeyIdentifier(identifier: AuthorityKeyIdentifier)
 }
 
 /**
- * A positive number whose value has at most 20 octets. RFC 5280 §4.1.2.2 counts the sign octet as well; certificates of
- * others exceed that by this one octet, so it is not held against them here.
+ * A number whose value is not negative and has at most 20 octets. RFC 5280 §4.1.2.2 counts the sign octet as well, and zero
+ * is not allowed to CAs; roots with zero and certificates of others with that octet exist and do no harm (`00` and 40
+ * digits).
  */
 export function readSerialNumber(node: DerNode, what: string): SerialNumber {
-  const magnitude = readPositiveBytes(node, what)
+  const content = readIntegerBytes(node, what)
+  const first = content[0] as number
+  if (first >= 0x80) malformed(`${what}: serial number must not be negative`)
+  const magnitude = first === 0 && content.length > 1 ? content.subarray(1) : content
   if (magnitude.length > 20) malformed(`${what}: serial number longer than 20 octets`)
   return toHex(magnitude) as SerialNumber
 }
