@@ -174,7 +174,8 @@ function pathProblem(path: readonly Certificate[], request: PathRequest): string
       criticalProblem(certificate) ??
       (index === 0
         ? leafProblem(certificate, request.purpose)
-        : caProblem(certificate, below, request.purpose))
+        : (caProblem(certificate, index === path.length - 1) ??
+          limitProblem(certificate, below, request.purpose)))
     if (problem) return `${describe(certificate)}: ${problem}`
   }
   return null
