@@ -4,8 +4,10 @@ import { toHex } from '../base/bytes.ts'
 import { commandName } from '../base/command-name.ts'
 import { writeFileAtomically } from '../base/file.ts'
 import type { IssuerId, SerialNumber } from '../base/id.ts'
+import { commandLineActor } from './account.ts'
 import { exportAuditLog } from '../engine/audit-export.ts'
 import { proveCertificate } from '../engine/audit-prove.ts'
+import { planRestart, restartLog, type Restart } from '../engine/restart-log.ts'
 import { seal } from '../engine/seal.ts'
 import { encodeVerifierKey } from '../engine/signed-note.ts'
 import { parseProof } from '../engine/tlog-proof.ts'
@@ -21,6 +23,40 @@ export async function sealNow(cli: CliContext): Promise<void> {
     json: { sealed: worked },
     text: () =>
       worked === 0 ? 'Nothing was waiting, or another process is sealing.' : `${worked} facts sealed.`,
+  })
+}
+
+/** Afterwards the file beside the database names the log from now on. */
+export async function restart(
+  cli: CliContext,
+  { reason, dryRun }: { readonly reason: string; readonly dryRun?: boolean },
+): Promise<void> {
+  const { engine, dataDirectory } = await cli.app()
+  if (dryRun === true) {
+    const { signer, previous, last } = await planRestart(engine)
+    printRestart(
+      cli,
+      { signer, size: last?.size ?? 0, previousSize: previous.checkpoint.size },
+      'would go on',
+    )
+    return
+  }
+  const restarted = await restartLog(engine, cli.clock.now(), {
+    actor: commandLineActor(),
+    reason,
+    onRestarted: async (signer) =>
+      await writeFileAtomically(dataDirectory.auditKeyFile, `${encodeVerifierKey(signer)}\n`, 0o600),
+  })
+  printRestart(cli, restarted, 'goes on')
+  cli.output.note('Give the new key to whoever checks the log, and restart every process that serves.')
+}
+
+function printRestart(cli: CliContext, { signer, size, previousSize }: Restart, verb: string): void {
+  const key = encodeVerifierKey(signer)
+  cli.output.answer({
+    json: { origin: signer.name, size, previousSize, key },
+    text: () =>
+      `The log ${verb} as ${signer.name} with ${size} entries; ${previousSize} were signed under the name before.\nKey  ${key}`,
   })
 }
 

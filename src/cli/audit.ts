@@ -1,7 +1,7 @@
 /** `perennial audit`: what was decided, by whom and when; and the proof that nobody rewrote it. */
 import { Argument, Option, type Command } from 'commander'
 import { factActions } from '../engine/audit.ts'
-import { exportLog, prove, sealNow } from './audit-publish.ts'
+import { exportLog, prove, restart, sealNow } from './audit-publish.ts'
 import { tail } from './audit-tail.ts'
 import { verify } from './audit-verify.ts'
 import type { CliContext } from './context.ts'
@@ -85,6 +85,23 @@ function registerPublish(audit: Command, cli: CliContext): void {
       .description('seal waiting facts and sign a checkpoint now; `serve` does it all the time')
       .action(async () => await sealNow(cli)),
     [{ say: 'Before an export, when nothing is running', run: 'perennial audit seal' }],
+  )
+  addExamples(
+    audit
+      .command('restart')
+      .description(
+        'after a backup was restored: go on with what is there under a new name, the loss on record',
+      )
+      .requiredOption('--reason <text>', 'what happened')
+      .option('--dry-run', 'say what would happen; change nothing')
+      .action(async (options) => await restart(cli, options)),
+    [
+      {
+        say: 'After step 5 of the runbook "restore a backup"',
+        run: 'perennial audit restart --reason "disk of node 3 died, backup of 02:00 restored"',
+        notRun: 'refused while the log is whole',
+      },
+    ],
   )
   addExamples(
     audit

@@ -12,6 +12,7 @@ import type { Tx } from '../store/schema.ts'
 /** Everything that can be on record; docs/audit.md says what each one means and carries. */
 export const factActions = [
   'instance.initialised',
+  'audit-log.restarted',
   'configuration.changed',
   'issuer.intended',
   'issuer.created',

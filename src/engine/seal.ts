@@ -9,7 +9,12 @@ import type { Instant } from '../base/clock.ts'
 import { assert, Refusal } from '../base/errors.ts'
 import { token } from '../base/random.ts'
 import { writeTiles } from '../store/audit-tiles.ts'
-import { insertCheckpoint, latestCheckpoint, setCheckpointNote } from '../store/checkpoints.ts'
+import {
+  insertCheckpoint,
+  latestCheckpoint,
+  setCheckpointNote,
+  type CheckpointRecord,
+} from '../store/checkpoints.ts'
 import { setLogIndexes, unsealedFacts } from '../store/facts.ts'
 import { acquireLease, checkFence, releaseLease } from '../store/leases.ts'
 import type { Tx } from '../store/schema.ts'
@@ -81,6 +86,7 @@ export async function checkSealedTree(engine: SealContext): Promise<TileTree> {
       `the database has ${size} sealed facts, but ${signed.size} were signed (${engine.audit.checkpointFile.description}): it was rolled back or is not the latest backup. Restore the newest one; nothing is sealed until then`,
     )
   }
+  checkNote(engine, last)
   const tree = await resumeTree(db, size)
   if (!equalBytes(tree.root(), rootHash)) {
     throw new Refusal(
@@ -98,6 +104,21 @@ export async function checkSealedTree(engine: SealContext): Promise<TileTree> {
     )
   }
   return tree
+}
+
+/** Another node may have restarted the log under a new name: what is signed under the old one would contradict it. */
+function checkNote({ audit }: SealContext, last: CheckpointRecord | null): void {
+  if (!last || last.note === null) return
+  try {
+    openCheckpoint(last.note, noteVerifier(audit.signer))
+  } catch (cause) {
+    if (!(cause instanceof Refusal)) throw cause
+    throw new Refusal(
+      'audit-invalid',
+      `the checkpoint at ${last.size} in the database: ${cause.message}; if the log was restarted elsewhere, copy its audit-checkpoint and audit key from there`,
+      { cause },
+    )
+  }
 }
 
 /** @throws Refusal `audit-invalid` when the file holds anything but a checkpoint signed by our key */

@@ -69,6 +69,11 @@ export async function openNoteSigner(
   }
 }
 
+/** The same key under another name, which is another key to everyone who verifies. */
+export function renamedSigner(signer: NoteSigner, name: string): NoteSigner {
+  return { ...keyFromRaw(name, signer.publicKey), sign: async (text) => await signer.sign(text) }
+}
+
 /** `name+hex8+base64(0x01 ‖ public key)`: what a verifier is given, over a way that it trusts. */
 export function encodeVerifierKey({ name, keyId, publicKey }: NoteKey): string {
   return `${name}+${toHex(keyId)}+${toBase64(concatBytes(Uint8Array.of(ed25519Type), publicKey))}`

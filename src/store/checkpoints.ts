@@ -76,3 +76,8 @@ export async function listCheckpoints(
     .execute()
   return rows.map(toRecord)
 }
+
+/** For a log that starts anew on what is there. */
+export async function deleteCheckpoints(tx: Tx): Promise<void> {
+  await tx.deleteFrom('checkpoints').execute()
+}
