@@ -75,8 +75,11 @@ function canonical(node: DerNode): Uint8Array {
   return node.raw
 }
 
+/** Seven bits an octet, all but the last marked. */
 function base128(value: number): number[] {
-  return value < 128 ? [value] : [0x80 | (value >> 7), value & 0x7f]
+  const octets = [value & 0x7f]
+  for (let left = value >> 7; left > 0; left >>= 7) octets.unshift(0x80 | (left & 0x7f))
+  return octets
 }
 
 /** What may be shown and compared later must survive being written and read again. */
