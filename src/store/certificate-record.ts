@@ -77,9 +77,9 @@ export const certificateColumns = [
   'der',
 ] as const
 
-export type CertificateRow = Omit<CertificateTable, 'id'> & { readonly id: number }
+export type CertificateRow = Omit<CertificateTable, 'id' | 'holds_key'> & { readonly id: number }
 /** Without the row number, which the database gives. */
-export type NewCertificateRow = Omit<CertificateRow, 'id'>
+export type NewCertificateRow = Omit<CertificateTable, 'id'>
 
 export function toCertificateRecord(row: CertificateRow): CertificateRecord {
   return {
@@ -139,6 +139,7 @@ export function toCertificateRow(certificate: Omit<CertificateRecord, 'id'>): Ne
     issued_at: certificate.issuedAt,
     confirmed_at: certificate.confirmedAt,
     crl_shard: certificate.crlShard,
+    holds_key: certificate.status === 'abandoned' ? 0 : 1,
     tbs: certificate.tbs,
     der: certificate.der,
   }

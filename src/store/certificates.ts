@@ -1,6 +1,5 @@
 /** The life of a certificate: `reserved → issued → confirmed → superseded`, or `revoked`, or `abandoned`. */
 import { sql } from 'kysely'
-import { toHex } from '../base/bytes.ts'
 import type { Instant } from '../base/clock.ts'
 import { assert } from '../base/errors.ts'
 import type { CertificateId, DeviceId } from '../base/id.ts'
@@ -12,7 +11,7 @@ import {
   type CertificateStatus,
   type NewCertificateRow,
 } from './certificate-record.ts'
-import { locked, prepared, preparedRows } from './prepared.ts'
+import { engineOf, locked, prepared, preparedInsert } from './prepared.ts'
 import { rollupOf, type ExpiryKey } from './rollups.ts'
 import type { Tx } from './schema.ts'
 
@@ -28,22 +27,23 @@ export type NewCertificate = Omit<
 
 /** Columns to insert, from a row that may be a set of holes. */
 function insertable(row: NewCertificateRow): NewCertificateRow {
-  const names = certificateColumns.filter((name) => name !== 'id')
+  const names = [...certificateColumns.filter((name) => name !== 'id'), 'holds_key' as const]
   return Object.fromEntries(names.map((name) => [name, row[name]])) as NewCertificateRow
 }
 
-const insertReserved = prepared<NewCertificateRow, { id: number }>((db, row) =>
-  db
+const insertReserved = prepared<NewCertificateRow, { id: number }>((db, row) => {
+  const insert = db
     .insertInto('certificates')
     .values(insertable(row))
     .onConflict((at) =>
       at
         .expression(sql`spki_hash, device_id, slot, coalesce(predecessor_id, 0)`)
-        .where('status', '<>', sql.lit('abandoned'))
+        .where('holds_key', '=', sql.lit(1))
         .doNothing(),
     )
-    .returning('id'),
-)
+  // SQLite tells the row number anyway, and a returning clause costs it a trigger
+  return engineOf(db) === 'postgres' ? insert.returning('id') : insert.$castTo<{ id: number }>()
+})
 
 // index: certificates_key
 const selectByClaim = prepared(
@@ -55,7 +55,7 @@ const selectByClaim = prepared(
       .where('device_id', '=', p.device_id)
       .where('slot', '=', p.slot)
       .where(sql`coalesce(predecessor_id, 0)`, '=', sql`coalesce(cast(${p.predecessor_id} as bigint), 0)`)
-      .where('status', '<>', sql.lit('abandoned')),
+      .where('holds_key', '=', sql.lit(1)),
 )
 
 /**
@@ -75,10 +75,11 @@ export async function reserveCertificate(
     confirmedAt: null,
     der: null,
   })
-  const { rows } = await insertReserved(tx, row)
-  if (rows[0]) {
+  const { rows, insertId, numAffectedRows } = await insertReserved(tx, row)
+  const id = rows[0]?.id ?? (numAffectedRows === 1n ? Number(insertId) : null)
+  if (id !== null) {
     rollupOf(tx).add('certificates.reserved', 1)
-    return { id: rows[0].id as CertificateId }
+    return { id: id as CertificateId }
   }
   const conflict = (await selectByClaim(tx, row)).rows[0]
   assert(conflict, 'a reservation that collides finds the row that it collides with')
@@ -106,30 +107,32 @@ const updateIssued = prepared((db, p: { id: number; der: Uint8Array; at: Instant
     .updateTable('certificates')
     .set({ status: 'issued', der: p.der, tbs: null, issued_at: p.at })
     .where('id', '=', p.id)
-    .where('status', '=', 'reserved')
-    .returning(['not_after', 'issuer_id', 'profile', 'cohort']),
+    .where('status', '=', sql.lit('reserved')),
 )
 
-/** @returns false when the reservation is not there any more: the recovery job abandoned it */
+/**
+ * @param certificate as it was reserved
+ * @returns false when the reservation is not there any more: the recovery job abandoned it
+ */
 export async function markIssued(
   tx: Tx,
-  id: CertificateId,
+  certificate: ExpiryKey & { readonly id: CertificateId },
   der: Uint8Array,
   issuedAt: Instant,
 ): Promise<boolean> {
-  const row = (await updateIssued(tx, { id, der, at: issuedAt })).rows[0]
-  if (!row) return false
+  const { numAffectedRows } = await updateIssued(tx, { id: certificate.id, der, at: issuedAt })
+  if (numAffectedRows !== 1n) return false
   const rollup = rollupOf(tx)
   rollup.add('certificates.reserved', -1)
   rollup.add('certificates.issued', 1)
-  rollup.addExpiry(expiryKey(row), 1)
+  rollup.addExpiry(certificate, 1)
   return true
 }
 
 const updateAbandoned = prepared((db, p: { id: number; reason: string }) =>
   db
     .updateTable('certificates')
-    .set({ status: 'abandoned', reason: p.reason })
+    .set({ status: 'abandoned', reason: p.reason, holds_key: 0 })
     .where('id', '=', p.id)
     .where('status', '=', 'reserved'),
 )
@@ -239,13 +242,11 @@ export async function supersedeOlder(
   return rows.map(toCertificateRecord)
 }
 
-const insertNew = preparedRows<NewCertificateRow, { serial_number: Uint8Array; issuer_id: string }>(
-  (db, rows) =>
-    db
-      .insertInto('certificates')
-      .values(rows.map(insertable))
-      .onConflict((at) => at.doNothing())
-      .returning(['serial_number', 'issuer_id']),
+const insertNew = preparedInsert<NewCertificateRow>((db, rows) =>
+  db
+    .insertInto('certificates')
+    .values(rows.map(insertable))
+    .onConflict((at) => at.doNothing()),
 )
 
 /**
@@ -257,23 +258,15 @@ export async function insertCertificates<Certificate extends Omit<CertificateRec
   tx: Tx,
   certificates: readonly Certificate[],
 ): Promise<Certificate[]> {
-  const results = await insertNew(tx, certificates.map(toCertificateRow))
-  const stored = new Set<string>()
-  for (const { rows } of results) {
-    for (const row of rows) stored.add(`${toHex(row.serial_number)} ${row.issuer_id}`)
-  }
+  const rows = certificates.map(toCertificateRow)
+  const left = await insertNew(tx, rows)
   const rollup = rollupOf(tx)
-  const known: Certificate[] = []
-  for (const certificate of certificates) {
-    // taking it out makes the second of two equal ones in one batch a known one
-    if (!stored.delete(`${certificate.serialNumber} ${certificate.issuerId}`)) {
-      known.push(certificate)
-      continue
-    }
-    rollup.add(`certificates.${certificate.status}`, 1)
-    if (isLiveStatus(certificate.status)) rollup.addExpiry(certificate, 1)
+  for (const row of rows) {
+    if (left.has(row)) continue
+    rollup.add(`certificates.${row.status}`, 1)
+    if (isLiveStatus(row.status as CertificateStatus)) rollup.addExpiry(expiryKey(row), 1)
   }
-  return known
+  return left.size === 0 ? [] : certificates.filter((_, i) => left.has(rows[i] as NewCertificateRow))
 }
 
 function isLiveStatus(status: CertificateStatus): boolean {

@@ -4,7 +4,7 @@ import type { Instant } from '../base/clock.ts'
 import type { DeviceId } from '../base/id.ts'
 import { moveLiveCertificates } from './certificates.ts'
 import { assertLimit, pageOf, type Page, type PageRequest } from './page.ts'
-import { locked, prepared, preparedRows } from './prepared.ts'
+import { locked, prepared, preparedInsert } from './prepared.ts'
 import { rollupOf } from './rollups.ts'
 import type { DeviceTable, Queries, Tx } from './schema.ts'
 
@@ -100,24 +100,22 @@ function insertable(row: DeviceTable): DeviceTable {
   }
 }
 
-const insertNew = preparedRows<DeviceTable, { id: string }>((db, rows) =>
+const insertNew = preparedInsert<DeviceTable>((db, rows) =>
   db
     .insertInto('devices')
     .values(rows.map(insertable))
-    .onConflict((at) => at.column('id').doNothing())
-    .returning('id'),
+    .onConflict((at) => at.column('id').doNothing()),
 )
 
 /** For imports. @returns the ids that were there before: those rows are left as they are, all others are stored */
 export async function insertDevices(tx: Tx, devices: readonly DeviceRecord[]): Promise<DeviceId[]> {
-  const results = await insertNew(tx, devices.map(toRow))
-  const stored = new Set(results.flatMap((result) => result.rows.map((row) => row.id)))
+  const rows = devices.map(toRow)
+  const left = await insertNew(tx, rows)
   const rollup = rollupOf(tx)
   const known: DeviceId[] = []
-  for (const device of devices) {
-    // taking it out makes the second of two equal ids in one batch a known one
-    if (stored.delete(device.id)) rollup.add(`devices.${device.state}`, 1)
-    else known.push(device.id)
+  for (const row of rows) {
+    if (left.has(row)) known.push(row.id as DeviceId)
+    else rollup.add(`devices.${row.state}`, 1)
   }
   return known
 }

@@ -60,7 +60,7 @@ const selectByKey = prepared((db, p: { spkiHash: Uint8Array }) =>
     .selectFrom('certificates')
     .select(certificateColumns)
     .where('spki_hash', '=', p.spkiHash)
-    .where('status', '<>', sql.lit('abandoned'))
+    .where('holds_key', '=', sql.lit(1))
     .orderBy('id', 'desc')
     .limit(100),
 )

@@ -3,13 +3,14 @@
  * to 50 µs, executing it on SQLite 3 to 10, so everything on the path of a certificate is prepared.
  */
 import {
+  CompiledQuery,
   PostgresAdapter,
   type Compilable,
-  type CompiledQuery,
+  type InsertResult,
   type QueryResult,
   type SelectQueryBuilder,
 } from 'kysely'
-import type { Db, Engine, Queries, Schema } from './schema.ts'
+import type { Db, Engine, Queries, Schema, Tx } from './schema.ts'
 
 export function engineOf(q: Queries): Engine {
   return q.getExecutor().adapter instanceof PostgresAdapter ? 'postgres' : 'sqlite'
@@ -53,43 +54,95 @@ export function prepared<Parameters extends object, Row>(
 /** Rows in one statement: few texts, so that each stays prepared. 64 rows of 27 columns stay under SQLite's 32,766. */
 const sizes = [64, 8, 1]
 
+type BuildRows<Parameters, Row> = (db: Db, rows: Parameters[]) => Compilable<Row>
+
+/** The same statement for each of the sizes, compiled on first use. */
+function plansOf<Parameters extends object, Row>(
+  build: BuildRows<Parameters, Row>,
+): (q: Queries, size: number) => CompiledQuery<Row> {
+  const plans = new Map<string, CompiledQuery<Row>>()
+  return (q, size) => {
+    const key = `${engineOf(q)}${size}`
+    let plan = plans.get(key)
+    if (!plan) {
+      const rows = Array.from({ length: size }, (_, row) => holes<Parameters>(row))
+      plan = build(q, rows).compile()
+      plans.set(key, plan)
+    }
+    return plan
+  }
+}
+
 /**
  * The same for a statement over any number of rows, such as a multi-row insert; it is executed in pieces.
  * @returns a function that gives the results of the pieces in order
  */
 export function preparedRows<Parameters extends object, Row>(
-  build: (db: Db, rows: Parameters[]) => Compilable<Row>,
+  build: BuildRows<Parameters, Row>,
 ): (q: Queries, rows: readonly Parameters[]) => Promise<QueryResult<Row>[]> {
-  const plans = new Map<string, CompiledQuery<Row>>()
+  const planOf = plansOf(build)
   return async (q, rows) => {
-    const engine = engineOf(q)
     const results: QueryResult<Row>[] = []
     let from = 0
     for (const size of sizes) {
       for (; rows.length - from >= size; from += size) {
-        let plan = plans.get(`${engine}${size}`)
-        if (!plan) {
-          plan = build(
-            q,
-            Array.from({ length: size }, (_, row) => holes(row)),
-          ).compile()
-          plans.set(`${engine}${size}`, plan)
-        }
-        results.push(await q.executeQuery<Row>(filled(plan, rows, from)))
+        results.push(await q.executeQuery<Row>(filled(planOf(q, size), rows, from)))
       }
     }
     return results
   }
 }
 
+/**
+ * An insert that leaves out the rows that collide with others (`on conflict do nothing`). A returning clause would tell
+ * which, but costs every row of an import; so a piece of which some are left out is rolled back and repeated one by one.
+ * @returns a function that gives the rows that were left out
+ */
+export function preparedInsert<Parameters extends object>(
+  build: BuildRows<Parameters, InsertResult>,
+): (tx: Tx, rows: readonly Parameters[]) => Promise<Set<Parameters>> {
+  const planOf = plansOf(build)
+  async function insert(tx: Tx, rows: readonly Parameters[], from: number, size: number): Promise<boolean> {
+    const { numAffectedRows } = await tx.executeQuery(filled(planOf(tx, size), rows, from))
+    return numAffectedRows === BigInt(size)
+  }
+  return async (tx, rows) => {
+    const left = new Set<Parameters>()
+    let from = 0
+    for (const size of sizes) {
+      for (; rows.length - from >= size; from += size) {
+        if (size > 1) await tx.executeQuery(savepoint)
+        if (await insert(tx, rows, from, size)) {
+          if (size > 1) await tx.executeQuery(release)
+          continue
+        }
+        if (size > 1) {
+          await tx.executeQuery(rollback)
+          await tx.executeQuery(release)
+        }
+        for (const [i, row] of rows.slice(from, from + size).entries()) {
+          if (size === 1 || !(await insert(tx, rows, from + i, 1))) left.add(row)
+        }
+      }
+    }
+    return left
+  }
+}
+
+const savepoint = CompiledQuery.raw('savepoint piece')
+const rollback = CompiledQuery.raw('rollback to savepoint piece')
+const release = CompiledQuery.raw('release savepoint piece')
+
 function filled<Parameters extends object, Row>(
   plan: CompiledQuery<Row>,
   rows: readonly Parameters[],
   from = 0,
 ): CompiledQuery<Row> {
-  const parameters = plan.parameters.map((value) =>
-    value instanceof Hole ? Reflect.get(rows[from + value.row] as Parameters, value.name) : value,
-  )
+  const parameters = plan.parameters.map((value) => {
+    if (!(value instanceof Hole)) return value
+    const row = rows[from + value.row] as Parameters
+    return row[value.name as keyof Parameters]
+  })
   return { sql: plan.sql, query: plan.query, queryId: plan.queryId, parameters }
 }
 

@@ -112,6 +112,8 @@ export interface CertificateTable {
   issued_at: number | null
   confirmed_at: number | null
   crl_shard: number
+  /** 1 until the row is abandoned: then its key may be used again. */
+  holds_key: number
   /** What we are about to sign; null once `der` is there. */
   tbs: Uint8Array | null
   der: Uint8Array | null

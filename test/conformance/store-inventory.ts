@@ -54,7 +54,7 @@ async function reserved(store: Store, certificate: NewCertificate): Promise<Cert
 
 async function issued(store: Store, certificate: NewCertificate): Promise<CertificateId> {
   const id = await reserved(store, certificate)
-  assert.equal(await store.transaction((tx) => markIssued(tx, id, der, start + 1)), true)
+  assert.equal(await store.transaction((tx) => markIssued(tx, { ...certificate, id }, der, start + 1)), true)
   return id
 }
 
@@ -142,7 +142,10 @@ function reservationConformance(open: StoreOpener): void {
     const id = await reserved(store, sampleReservation(1, { deviceId: device.id }))
     assert.equal(await store.transaction((tx) => abandonCertificate(tx, id, 'no signature')), true)
     assert.equal(await store.transaction((tx) => abandonCertificate(tx, id, 'again')), false)
-    assert.equal(await store.transaction((tx) => markIssued(tx, id, der, start)), false)
+    assert.equal(
+      await store.transaction((tx) => markIssued(tx, { ...sampleReservation(1), id }, der, start)),
+      false,
+    )
     assert.equal((await findCertificate(store.db, id))?.reason, 'no signature')
     assert.deepEqual(await findByKey(store.db, sampleHash(1)), [])
     await reserved(store, sampleReservation(2, { deviceId: device.id, spkiHash: sampleHash(1) }))
@@ -231,7 +234,10 @@ function statusConformance(open: StoreOpener): void {
   test('issuing sets the DER, forgets what was to be signed, and happens once', async () => {
     const store = await open()
     const id = await issued(store, sampleReservation(1))
-    assert.equal(await store.transaction((tx) => markIssued(tx, id, der, start + 9)), false)
+    assert.equal(
+      await store.transaction((tx) => markIssued(tx, { ...sampleReservation(1), id }, der, start + 9)),
+      false,
+    )
     const certificate = await findCertificate(store.db, id)
     assert.deepEqual(certificate?.der, der)
     assert.equal(certificate?.tbs, null)

@@ -77,8 +77,8 @@ export class SqliteConnection implements DatabaseConnection {
     const { statement, hasRows } = this.#prepare(sql)
     const values = parameters.map(bound)
     if (hasRows) return { rows: statement.all(...values) as Row[] }
-    const { changes } = statement.run(...values)
-    return { rows: [], numAffectedRows: BigInt(changes) }
+    const { changes, lastInsertRowid } = statement.run(...values)
+    return { rows: [], numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid) }
   }
 
   streamQuery(): never {

@@ -132,15 +132,17 @@ function certificates({ id, int, bytes, text, rows }: Words): string[] {
       issued_at ${int},
       confirmed_at ${int},
       crl_shard ${int} not null,
+      holds_key ${int} not null check (holds_key in (0, 1)),
       tbs ${bytes},
       der ${bytes}
     ) ${rows}`,
     // No serial number twice under one issuer; look-up by serial number alone.
     'create unique index certificates_serial on certificates (serial_number, issuer_id)',
     // One certificate for one key, device, slot and predecessor: parallel repeats of a request meet here. A certificate
-    // without a device (null) never collides. Also: who holds this key.
+    // without a device (null) never collides. Also: who holds this key. The condition is a column of its own, because an
+    // index whose condition names the status is written again whenever the status changes.
     `create unique index certificates_key on certificates (spki_hash, device_id, slot, coalesce(predecessor_id, 0))
-      where status <> 'abandoned'`,
+      where holds_key = 1`,
     // The newest certificate of a device.
     'create index certificates_device on certificates (device_id, slot, id) where device_id is not null',
     // What expires next, in the fleet and in one cohort. Only live certificates, so that history costs nothing.
