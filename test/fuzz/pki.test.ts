@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import * as fc from 'fast-check'
 import { toHex } from '../../src/base/bytes.ts'
+import { stopwatch } from '../../src/base/clock.ts'
 import { Refusal } from '../../src/base/errors.ts'
 import { isUnsafeText } from '../../src/base/text.ts'
 import { parseCertificate } from '../../src/pki/certificate.ts'
@@ -381,11 +382,11 @@ describe('input of 64 KiB made to be slow is answered within a second', () => {
     ['sequences without end', new Uint8Array(65_000).fill(0x30)],
   ]
   for (const [name, bytes] of slow) {
-    test(name, { timeout: 1000 }, () => {
-      const before = process.hrtime.bigint()
+    test(name, () => {
+      const elapsedMs = stopwatch()
       readOrRefuse(() => parseCsr(bytes))
       readOrRefuse(() => readDer(bytes))
-      assert.ok(process.hrtime.bigint() - before < 1_000_000_000n)
+      assert.ok(elapsedMs() < 1000)
     })
   }
 })
