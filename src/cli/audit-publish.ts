@@ -22,7 +22,9 @@ export async function sealNow(cli: CliContext): Promise<void> {
   cli.output.answer({
     json: { sealed: worked },
     text: () =>
-      worked === 0 ? 'Nothing was waiting, or another process is sealing.' : `${worked} facts sealed.`,
+      worked === 0
+        ? 'Nothing was waiting, or another process is sealing.'
+        : `Sealed ${worked === 1 ? 'one fact' : `${worked} facts`}.`,
   })
 }
 

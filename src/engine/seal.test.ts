@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { assertAuditInvariants } from '../../test/helpers/audit-invariants.ts'
 import { addFacts, auditLog, startOfTests, testSigner } from '../../test/helpers/audit-log.ts'
 import { forEachStore } from '../../test/helpers/stores.ts'
 import { listTiles, writeTiles } from '../store/audit-tiles.ts'
@@ -8,50 +9,10 @@ import { entriesRange, unsealedFacts } from '../store/facts.ts'
 import { acquireLease } from '../store/leases.ts'
 import type { Store } from '../store/open.ts'
 import { memoryCheckpoint, openCheckpoint } from './checkpoint.ts'
-import { checkLog, type Anchor } from './log-check.ts'
-import { storedLog } from './audit-verify.ts'
-import { consistencyProof, hashBytes, verifyConsistency } from './merkle.ts'
-import { checkSealedTree, seal, type SealContext } from './seal.ts'
-import { storedTiles } from './sealed-tree.ts'
+import { hashBytes } from './merkle.ts'
+import { checkSealedTree, seal } from './seal.ts'
 import { noteVerifier } from './signed-note.ts'
-import { allTiles, subtreeReader, widthAt } from './tile.ts'
-
-/** What must hold after every action: each fact sealed once, every root signed, all checkpoints of one history. */
-async function assertInvariants(log: SealContext): Promise<void> {
-  const { db } = log.store
-  const verifier = noteVerifier(log.audit.signer)
-  const checkpoints = await listCheckpoints(db, { after: null, limit: 1_000 })
-  const signed: Anchor[] = []
-  for (const record of checkpoints) {
-    if (record.note === null) continue
-    const { size, rootHash } = openCheckpoint(record.note, verifier)
-    assert.equal(size, record.size)
-    assert.deepEqual(Buffer.from(rootHash), Buffer.from(record.rootHash))
-    signed.push({ size, rootHash })
-  }
-  const last = signed.at(-1)
-  const fault = await checkLog({ source: storedLog(db), size: last?.size ?? 0, anchors: inOrder(signed) })
-  assert.equal(fault, null)
-  for (const [i, newer] of signed.entries()) {
-    const older = signed[i - 1]
-    if (!older) continue
-    const proof = await consistencyProof(older.size, newer.size, subtreeReader(newer.size, storedTiles(db)))
-    const claim = {
-      oldSize: older.size,
-      oldRoot: older.rootHash,
-      newSize: newer.size,
-      newRoot: newer.rootHash,
-      proof,
-    }
-    assert.ok(verifyConsistency(claim), `checkpoints at ${older.size} and ${newer.size}`)
-  }
-  const note = await log.audit.checkpointFile.read()
-  if (note !== null) assert.ok(signed.some(({ size }) => size === openCheckpoint(note, verifier).size))
-}
-
-async function* inOrder(anchors: readonly Anchor[]): AsyncGenerator<Anchor> {
-  yield* anchors
-}
+import { allTiles, widthAt } from './tile.ts'
 
 async function sealedCount(store: Store): Promise<number> {
   return (await latestCheckpoint(store.db))?.size ?? 0
@@ -74,7 +35,7 @@ forEachStore((_, open) => {
     const note = await log.audit.checkpointFile.read()
     assert.equal(note, (await latestCheckpoint(log.store.db))?.note)
     assert.equal(openCheckpoint(note ?? '', noteVerifier(log.audit.signer)).size, 300)
-    await assertInvariants(log)
+    await assertAuditInvariants(log)
   })
 
   test('has nothing to do when nothing is new, and signs no empty log', async () => {
@@ -96,7 +57,7 @@ forEachStore((_, open) => {
       checkpoints.map(({ size }) => size),
       [4_096, 5_000],
     )
-    await assertInvariants(log)
+    await assertAuditInvariants(log)
   })
 
   test('stops between batches when asked to, and goes on later', async () => {
@@ -104,7 +65,7 @@ forEachStore((_, open) => {
     await addFacts(log.store, 5_000)
     assert.deepEqual(await seal(log, startOfTests, AbortSignal.abort()), { worked: 4_096 })
     assert.deepEqual(await seal(log, startOfTests), { worked: 904 })
-    await assertInvariants(log)
+    await assertAuditInvariants(log)
   })
 
   test('grows over many passes into exactly the tiles of its size', async () => {
@@ -116,7 +77,7 @@ forEachStore((_, open) => {
       size += count
       assert.equal(await sealedCount(log.store), size)
     }
-    await assertInvariants(log)
+    await assertAuditInvariants(log)
     const stored: string[] = []
     for (const level of [0, 1, 2]) {
       for (const { tile, hashes } of await listTiles(log.store.db, { level, fromTile: 0, limit: 100 })) {
@@ -148,7 +109,7 @@ forEachStore((_, open) => {
         [15, false],
       ],
     )
-    await assertInvariants(log)
+    await assertAuditInvariants(log)
   })
 
   test('a crash between signing and writing the file is made good by the next pass', async () => {
@@ -163,7 +124,7 @@ forEachStore((_, open) => {
     assert.equal(await file.read(), null)
     assert.deepEqual(await seal(log, startOfTests), { worked: 0 })
     assert.equal(await file.read(), (await latestCheckpoint(log.store.db))?.note)
-    await assertInvariants(log)
+    await assertAuditInvariants(log)
   })
 
   test('many sealers at once, with facts coming in, seal each fact once', async () => {
@@ -176,7 +137,7 @@ forEachStore((_, open) => {
     await seal(log, startOfTests + 100)
     assert.equal(await sealedCount(log.store), 240)
     assert.deepEqual(await unsealedFacts(log.store.db, 1), [])
-    await assertInvariants(log)
+    await assertAuditInvariants(log)
   })
 
   test('a sealer that lost its lease while it signed writes nothing, and the one that took over signs', async () => {
@@ -198,7 +159,7 @@ forEachStore((_, open) => {
     assert.equal((await latestCheckpoint(log.store.db))?.note, null, 'the lease is held still')
     await seal(log, startOfTests + 62_001)
     assert.equal(await sealedCount(log.store), 10)
-    await assertInvariants(log)
+    await assertAuditInvariants(log)
   })
 
   test('refuses to seal onto a database that was rolled back behind the checkpoint file', async () => {
@@ -244,7 +205,7 @@ forEachStore((_, open) => {
     await addFacts(log.store, 5)
     assert.deepEqual(await seal(second, startOfTests), { worked: 5 })
     assert.equal(await behind.read(), (await latestCheckpoint(log.store.db))?.note)
-    await assertInvariants(second)
+    await assertAuditInvariants(second)
   })
 
   test('refuses to seal onto tiles that do not have the root of the checkpoint', async () => {

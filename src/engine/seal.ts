@@ -83,7 +83,7 @@ export async function checkSealedTree(engine: SealContext): Promise<TileTree> {
   if (signed && signed.size > size) {
     throw new Refusal(
       'audit-invalid',
-      `the database has ${size} sealed facts, but ${signed.size} were signed (${engine.audit.checkpointFile.description}): it was rolled back or is not the latest backup. Restore the newest one; nothing is sealed until then`,
+      `the database has ${size} sealed facts, but ${signed.size} were signed (${engine.audit.checkpointFile.description}): it was rolled back or restored from a backup that is not the latest. Nothing is sealed onto it; restore the latest, or, when there is none, see audit restart`,
     )
   }
   checkNote(engine, last)
