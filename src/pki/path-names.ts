@@ -14,10 +14,12 @@ import { oids } from './oid.ts'
 /** Comparisons for one certificate under one CA; more is an attack: their number is the product of two lists. */
 const maxComparisons = 100_000
 
+type NamedCertificate = Pick<Certificate, 'subject' | 'extensions'>
+
 /** @returns what is wrong, or null */
 export function nameConstraintViolation(
   constraints: NameConstraints,
-  certificate: Certificate,
+  certificate: NamedCertificate,
   isLeaf: boolean,
 ): string | null {
   const { permitted, excluded } = constraints
@@ -41,7 +43,10 @@ export function nameConstraintViolation(
  * The subject, the alternative names, and mailboxes and (as OpenSSL does, for the sake of verifiers that still look there)
  * host names that hide in the subject.
  */
-function constrainedNames({ subject, extensions }: Certificate, isLeaf: boolean): readonly GeneralName[] {
+function constrainedNames(
+  { subject, extensions }: NamedCertificate,
+  isLeaf: boolean,
+): readonly GeneralName[] {
   const alternatives = extensions.subjectAltName ?? []
   const names: GeneralName[] = [...alternatives]
   if (subject.length > 0) names.push({ kind: 'directoryName', name: subject })
