@@ -1,19 +1,12 @@
 /** The house rules that a program can check. Each is applied to the tree, and shown to catch a planted violation. */
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
 import { suite, test } from 'node:test'
-import { withConfigurationTables } from '../scripts/configuration-table.ts'
-import { refusalRules } from '../src/base/errors.ts'
 import { functionsOf } from './tidy/functions.ts'
-import { layerFindings, layerOf, type Declared } from './tidy/layers.ts'
+import { layerFindings, layerOf } from './tidy/layers.ts'
 import * as rules from './tidy/rules.ts'
 import type { Exceptions, Finding } from './tidy/rules.ts'
-import { importsOf, scanSource, type Source } from './tidy/source.ts'
-import { citationFindings, dependencyFindings, refusalFindings } from './tidy/tables.ts'
-
-const root = resolve(import.meta.dirname, '..')
+import { scanSource } from './tidy/source.ts'
+import { assertCatches, assertNone, declared, files, paths, plant, sources } from './tidy/tree.ts'
 
 /** Each exception is a file and the reason why the rule cannot hold there. */
 const hiddenInputExceptions: Exceptions = {}
@@ -23,43 +16,6 @@ const sqlExceptions: Exceptions = {
 }
 const defaultExportExceptions: Exceptions = {
   'test/run/reporter.ts': 'Node.js loads a reporter by its default export',
-}
-
-const paths = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '-z'], {
-  cwd: root,
-  encoding: 'utf8',
-  maxBuffer: 2 ** 26,
-})
-  .split('\0')
-  .filter((path) => path !== '' && existsSync(join(root, path)))
-const files = paths.flatMap((path) => {
-  const bytes = readFileSync(join(root, path))
-  return bytes.includes(0) ? [] : [{ path, text: bytes.toString('utf8') }]
-})
-const sources = files
-  .filter(({ path }) => path.endsWith('.ts'))
-  .map(({ path, text }) => scanSource(path, text))
-const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<
-  string,
-  Record<string, string>
->
-const declared: Declared = {
-  dependencies: Object.keys(manifest['dependencies'] ?? {}),
-  devDependencies: Object.keys(manifest['devDependencies'] ?? {}),
-}
-
-function assertNone(findings: readonly Finding[]): void {
-  const list = findings.map(({ path, line, message }) => `${path}:${line} ${message}`)
-  assert.equal(findings.length, 0, `${list.length} found:\n${list.join('\n')}`)
-}
-
-function plant(path: string, text: string): Source[] {
-  return [scanSource(path, text)]
-}
-
-function assertCatches(findings: readonly Finding[], pattern: RegExp): void {
-  assert.equal(findings.length, 1, JSON.stringify(findings))
-  assert.match((findings[0] as Finding).message, pattern)
 }
 
 suite('layers', () => {
@@ -285,100 +241,5 @@ suite('tests and SQL', () => {
   test('lets pass prose that begins like SQL', () => {
     const text = "const help = ['Select a profile', 'update the device', 'Delete all of it?', 'begin here']"
     assertNone(rules.sqlFindings(plant('src/cli/a.ts', text), {}))
-  })
-})
-
-suite('tables', () => {
-  const read = (path: string): string => readFileSync(join(root, path), 'utf8')
-
-  test('docs/dependencies.md has a line for each dependency', () =>
-    assertNone(
-      dependencyFindings(read('docs/dependencies.md'), [
-        ...declared.dependencies,
-        ...declared.devDependencies,
-      ]),
-    ))
-  test('docs/refusals.md has each refusal code with its HTTP status and exit code', () =>
-    assertNone(refusalFindings(read('docs/refusals.md'), refusalRules)))
-
-  test('docs/configuration.md is what `npm run docs` writes', () => {
-    const written = read('docs/configuration.md')
-    assert.equal(withConfigurationTables(written), written)
-    assert.notEqual(withConfigurationTables(`${written}| planted |`), `${written}| planted |`)
-  })
-
-  const testOf = (path: string): string | null => (existsSync(join(root, path)) ? read(path) : null)
-
-  test('every test that a document names exists', () => {
-    const documents = files.filter(({ path }) => path.endsWith('.md'))
-    assertNone(citationFindings(documents, testOf))
-    assert.ok(
-      documents.some(({ text }) => text.includes('.test.ts › ')),
-      'docs/rfc names tests',
-    )
-  })
-  test('refuses a document that names a test or a file that is not there', () => {
-    const cite = (name: string): Finding[] =>
-      citationFindings([{ path: 'a.md', text: `| ${name} |` }], testOf)
-    const here = 'test/tidy.test.ts'
-    assertNone(cite(`\`${here} › every test that a document names exists\``))
-    assertCatches(cite(`\`${here} › a name that ${'no'} test has\``), /does not have/)
-    assertCatches(cite('`src/pki/nowhere.test.ts › x`'), /does not exist/)
-  })
-
-  test('refuses a missing dependency and one that is no longer there', () => {
-    assertNone(dependencyFindings('| `a` | x |', ['a']))
-    assertCatches(dependencyFindings('| `a` | x |', ['a', 'b']), /no line for b/)
-    assertCatches(dependencyFindings('| `a` | x |\n| `b` | y |', ['a']), /b is not in package.json/)
-  })
-  test('refuses a missing code, a wrong number, and a code that is no longer there', () => {
-    const codes = { malformed: { http: 400, exit: 3 } }
-    assertNone(refusalFindings('| `malformed` | 400 | 3 | text |', codes))
-    assertCatches(refusalFindings('', codes), /no line for malformed/)
-    assertCatches(refusalFindings('| `malformed` | 400 | 4 | text |', codes), /says 400 and 4/)
-    assertCatches(
-      refusalFindings('| `malformed` | 400 | 3 | |\n| `gone` | 400 | 3 | |', codes),
-      /gone is not/,
-    )
-  })
-})
-
-suite('the scanner', () => {
-  test('blanks comments, strings, templates and regular expressions, and nothing else', () => {
-    const text = "a('x') // c\nb(`y ${z('w')} v`) /* d */ + e / f / g.match(/[/'\"]h/u)"
-    assert.equal(
-      scanSource('a.ts', text).code,
-      "a(' ')     \nb(`  ${z(' ')}  `)         + e / f / g.match(/      /u)",
-    )
-  })
-  test('keeps the braces of nested templates apart', () => {
-    const text = '`${a({ b: `${c}` })}` + { d: 1 }'
-    assert.deepEqual(
-      scanSource('a.ts', text).literals.map((literal) => literal.text),
-      ['${}', '${}'],
-    )
-    assert.equal(scanSource('a.ts', text).code, text)
-  })
-  test('finds imports in every form', () => {
-    const text = [
-      "import a from './a.ts'",
-      "import type { B } from './b.ts'",
-      'import {',
-      '  c,',
-      "} from './c.ts'",
-      "export * from './d.ts'",
-      "import './e.ts'",
-      "const f = await import('./f.ts')",
-      "let g: import('./g.ts').G",
-      "new Worker(new URL('./h.ts', import.meta.url))",
-      "const no = new URL('https://a.example')",
-      "// import './no.ts'",
-      'const text = "import \'./no.ts\'"',
-    ].join('\n')
-    const found = importsOf(scanSource('a.ts', text)).map(({ specifier }) => specifier)
-    assert.deepEqual(
-      found.toSorted(),
-      ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'].map((name) => `./${name}.ts`),
-    )
   })
 })

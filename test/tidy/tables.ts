@@ -69,3 +69,57 @@ export function citationFindings(
     }),
   )
 }
+
+export interface Lockfile {
+  readonly packages: Readonly<
+    Record<
+      string,
+      {
+        readonly license?: string
+        readonly hasInstallScript?: boolean
+        readonly link?: boolean
+        readonly integrity?: string
+      }
+    >
+  >
+}
+
+const permissive = new Set([
+  'MIT',
+  'ISC',
+  'BSD-2-Clause',
+  'BSD-3-Clause',
+  '0BSD',
+  'Apache-2.0',
+  'BlueOak-1.0.0',
+  'CC0-1.0',
+])
+
+/** No package that we install runs a script of its own, has another than a permissive licence, or comes without a hash. */
+export function lockfileFindings({ packages }: Lockfile): Finding[] {
+  return Object.entries(packages).flatMap(([name, { license, hasInstallScript, link, integrity }]) => {
+    const messages: string[] = []
+    if (link || !name.startsWith('node_modules/')) return []
+    if (hasInstallScript) messages.push('has an install script')
+    if (!permissive.has(license ?? '')) messages.push(`has the licence ${license ?? 'none'}`)
+    if (integrity === undefined) messages.push('has no integrity hash')
+    return messages.map((message) => ({ path: 'package-lock.json', line: 1, message: `${name} ${message}` }))
+  })
+}
+
+/** Every dependency is imported: one of the product by the product, one of development by a test or a script. */
+export function unusedFindings(
+  imported: { readonly product: ReadonlySet<string>; readonly elsewhere: ReadonlySet<string> },
+  declared: { readonly dependencies: readonly string[]; readonly devDependencies: readonly string[] },
+): Finding[] {
+  const tools = new Set(['typescript', 'oxlint', 'oxfmt'])
+  const unused = [
+    ...declared.dependencies
+      .filter((name) => !imported.product.has(name))
+      .map((name) => `${name} is a dependency, and nothing of the product imports it`),
+    ...declared.devDependencies
+      .filter((name) => !name.startsWith('@types/') && !tools.has(name) && !imported.elsewhere.has(name))
+      .map((name) => `${name} is a dependency of development, and nothing imports it`),
+  ]
+  return unused.map((message) => ({ path: 'package.json', line: 1, message }))
+}
