@@ -2,6 +2,8 @@
 import { toHex } from '../base/bytes.ts'
 import { Refusal, refusalRules } from '../base/errors.ts'
 import { readFact } from '../engine/audit.ts'
+import { memoryCheckpoint } from '../engine/checkpoint.ts'
+import type { AuditKeeper } from '../engine/context.ts'
 import type { Finding } from '../engine/audit-findings.ts'
 import { verifyAuditLog, type VerifyReport } from '../engine/audit-verify.ts'
 import { verifyExport, type ExportCheck } from '../engine/exported-log.ts'
@@ -21,23 +23,29 @@ interface VerifyOptions {
 }
 
 export async function verify(cli: CliContext, options: VerifyOptions): Promise<void> {
-  if (options.checkpoint !== undefined && options.export === undefined) {
-    throw new Refusal('invalid-input', '--checkpoint goes with --export')
+  if (options.checkpoint !== undefined && options.proof !== undefined) {
+    throw new Refusal(
+      'invalid-input',
+      '--checkpoint goes with --export or with the installation, not with --proof',
+    )
   }
   if (options.proof !== undefined) return await checkProof(cli, options.proof, await readKey(cli, options))
   if (options.export !== undefined) return await checkExport(cli, options.export, options)
-  if (options.key !== undefined) throw new Refusal('invalid-input', '--key goes with --export or --proof')
-  await checkInstallation(cli)
+  await checkInstallation(cli, options)
 }
 
-async function checkInstallation(cli: CliContext): Promise<void> {
+async function checkInstallation(cli: CliContext, options: VerifyOptions): Promise<void> {
   const { engine } = await cli.app()
+  const audit = await trusted(cli, engine.audit, options)
   const progress = stepProgress(cli)
-  const report = await verifyAuditLog(engine, {
-    onProgress: (step, done, total) => progress.update(`Checking ${step}`, done, total),
-  })
+  const report = await verifyAuditLog(
+    { store: engine.store, audit },
+    {
+      onProgress: (step, done, total) => progress.update(`Checking ${step}`, done, total),
+    },
+  )
   progress.end()
-  const key = encodeVerifierKey(engine.audit.signer)
+  const key = encodeVerifierKey(audit.signer)
   cli.output.answer({
     json: { ...reportJson(report), ...installationJson(report), key },
     text: () =>
@@ -60,6 +68,16 @@ async function checkInstallation(cli: CliContext): Promise<void> {
       ].join('\n'),
   })
   if (!report.isValid) throw new FoundProblems(refusalRules['audit-invalid'].exit)
+}
+
+/** Key and checkpoint lie beside the database; who does not trust that gives the ones that he kept. */
+async function trusted(cli: CliContext, audit: AuditKeeper, options: VerifyOptions): Promise<AuditKeeper> {
+  const { key, checkpoint } = options
+  const signer =
+    key === undefined ? audit.signer : { ...(await readKey(cli, options)), sign: audit.signer.sign }
+  if (checkpoint === undefined) return { ...audit, signer }
+  const note = Buffer.from(await cli.readInput(checkpoint)).toString('utf8')
+  return { signer, checkpointFile: { ...memoryCheckpoint(note), description: checkpoint } }
 }
 
 async function checkExport(cli: CliContext, directory: string, options: VerifyOptions): Promise<void> {

@@ -50,17 +50,15 @@ function registerVerify(audit: Command, cli: CliContext): void {
         [
           '',
           'With --export or --proof nothing but the files and the key is read: no database, no installation. The key is the',
-          'line that `init`, `audit verify` and `audit export` print; keep a copy where this machine cannot change it.',
+          'line that `init`, `audit verify` and `audit export` print. Key and latest checkpoint lie in the data directory; give',
+          'copies that were kept elsewhere with --key and --checkpoint when that directory itself is in doubt.',
           'What is wrong is listed with the first entry concerned, and the exit code is 8.',
         ].join('\n'),
       )
       .option('--export <dir>', 'check an exported log instead of the database')
       .addOption(new Option('--proof <file>', 'check a proof of one entry').conflicts('export'))
       .option('--key <key>', 'verifier key (name+hash+key), or a file that holds it')
-      .option(
-        '--checkpoint <file>',
-        'with --export: a checkpoint kept from before, which the log must continue',
-      )
+      .option('--checkpoint <file>', 'a checkpoint kept from before, which the log must continue')
       .action(async (options: Parameters<typeof verify>[1]) => await verify(cli, options)),
     [
       { say: 'The log and the inventory of this installation', run: 'perennial audit verify' },

@@ -156,11 +156,28 @@ test('a database behind its checkpoint is found, seals nothing, and goes on only
   assert.equal((await perennial('audit', 'restart', '--reason', 'again', '--data', 'restored')).exit, 3)
 })
 
+test('a key and a checkpoint that were kept elsewhere count for more than those in the data directory', async () => {
+  await copyOfInstallation('doubtful')
+  const kept = join(directory, 'kept-checkpoint')
+  await succeed('device', 'add', 'SN-6', '--profile', 'industrial', '--data', 'doubtful')
+  await succeed('audit', 'seal', '--data', 'doubtful')
+  await writeFile(kept, await readFile(join(directory, 'doubtful/audit-checkpoint')))
+  const verify = ['audit', 'verify', '--key', await key(), '--checkpoint', kept]
+  await succeed(...verify, '--data', 'doubtful')
+  // the whole data directory was rolled back, file and all: by itself it looks good
+  await succeed('audit', 'verify', '--data', 'data')
+  const behind = await perennial(...verify, '--data', 'data')
+  assert.equal(behind.exit, 8)
+  assert.match(behind.stdout, /rolled-back/)
+  const other = (await key()).replace(/.{4}$/, 'AAA=')
+  assert.equal((await perennial('audit', 'verify', '--key', other, '--data', 'data')).exit, 3)
+})
+
 test('a wrong key, a missing key and contradicting options are refused', async () => {
   const other = (await key()).replace('/audit+', '/other+')
   assert.equal((await perennial('audit', 'verify', '--export', 'export', '--key', other)).exit, 3)
   assert.equal((await perennial('audit', 'verify', '--export', 'export')).exit, 3)
   assert.equal((await perennial('audit', 'verify', '--export', 'nowhere', '--key', await key())).exit, 5)
   assert.equal((await perennial('audit', 'verify', '--export', 'a', '--proof', 'b')).exit, 2)
-  assert.equal((await perennial('audit', 'verify', '--checkpoint', 'a')).exit, 3)
+  assert.equal((await perennial('audit', 'verify', '--checkpoint', 'a', '--proof', 'b')).exit, 3)
 })
