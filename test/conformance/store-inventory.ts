@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { dayMs } from '../../src/base/clock.ts'
-import type { CertificateId, DeviceId, IssuerId } from '../../src/base/id.ts'
+import type { CertificateId, IssuerId } from '../../src/base/id.ts'
 import {
   abandonCertificate,
   confirmCertificate,
@@ -14,14 +14,7 @@ import {
   type StatusChange,
 } from '../../src/store/certificates.ts'
 import { expiryHistogram, readCounters } from '../../src/store/counters.ts'
-import {
-  findDevice,
-  insertDevice,
-  insertDevices,
-  setDeviceState,
-  setLastRenewal,
-  updateDevice,
-} from '../../src/store/devices.ts'
+import { insertDevice, insertDevices } from '../../src/store/devices.ts'
 import {
   findByIssuerAndSerial,
   findByKey,
@@ -30,7 +23,6 @@ import {
   findCurrent,
   findReserved,
 } from '../../src/store/inventory.ts'
-import { findCertificatesLastSeen, findLastSeen, recordLastSeen } from '../../src/store/last-seen.ts'
 import type { Store } from '../../src/store/open.ts'
 import type { StoreOpener } from '../helpers/stores.ts'
 import {
@@ -52,7 +44,7 @@ async function reserved(store: Store, certificate: NewCertificate): Promise<Cert
   return outcome.id
 }
 
-async function issued(store: Store, certificate: NewCertificate): Promise<CertificateId> {
+export async function issued(store: Store, certificate: NewCertificate): Promise<CertificateId> {
   const id = await reserved(store, certificate)
   assert.equal(await store.transaction((tx) => markIssued(tx, { ...certificate, id }, der, start + 1)), true)
   return id
@@ -62,7 +54,6 @@ export function inventoryConformance(open: StoreOpener): void {
   reservationConformance(open)
   statusConformance(open)
   importConformance(open)
-  deviceConformance(open)
 }
 
 function reservationConformance(open: StoreOpener): void {
@@ -319,86 +310,5 @@ function importConformance(open: StoreOpener): void {
     assert.deepEqual(await histogram({ cohort: 'b' }), [{ day: day + 1, key: '', count: 1 }])
     assert.deepEqual(await histogram({ profile: 'other' }), [])
     assert.equal((await histogram({ fromDay: day, days: 3 })).length, 3)
-  })
-}
-
-function deviceConformance(open: StoreOpener): void {
-  test('refuses a device that is there already', async () => {
-    const store = await open()
-    await store.transaction((tx) => insertDevice(tx, sampleDevice(1)))
-    await assert.rejects(
-      store.transaction((tx) => insertDevice(tx, sampleDevice(1, { profile: 'other' }))),
-      { code: 'already-exists' },
-    )
-    assert.equal((await findDevice(store.db, sampleDevice(1).id))?.profile, 'consumer')
-  })
-
-  test('live certificates follow their device to another cohort, batch and site; history stays', async () => {
-    const store = await open()
-    const { id: deviceId } = sampleDevice(1)
-    await store.transaction((tx) => insertDevice(tx, sampleDevice(1, { cohort: 'a' })))
-    const old = await issued(store, sampleReservation(1, { deviceId, cohort: 'a' }))
-    const live = await issued(store, sampleReservation(2, { deviceId, cohort: 'a', predecessorId: old }))
-    await store.transaction((tx) => setStatus(tx, old, { status: 'superseded', reason: null }))
-    const change = { cohort: 'b', site: 'here', tags: { floor: '2' }, firmware: '1.2' }
-    assert.equal(await store.transaction((tx) => updateDevice(tx, deviceId, change)), true)
-    assert.deepEqual(await findDevice(store.db, deviceId), sampleDevice(1, change))
-    assert.equal((await findCertificate(store.db, live))?.cohort, 'b')
-    assert.equal((await findCertificate(store.db, live))?.site, 'here')
-    assert.equal((await findCertificate(store.db, old))?.cohort, 'a')
-    assert.deepEqual(await rolledUp(store), await recount(store))
-    const none = 'SN-none' as DeviceId
-    assert.equal(await store.transaction((tx) => updateDevice(tx, none, change)), false)
-    assert.equal(await store.transaction((tx) => updateDevice(tx, none, {})), false)
-  })
-
-  test('the state of a device changes with its sums; a renewal is noted only while it may renew', async () => {
-    const store = await open()
-    const { id } = sampleDevice(1)
-    await store.transaction((tx) => insertDevice(tx, sampleDevice(1)))
-    const renew = (at: number) => store.transaction((tx) => setLastRenewal(tx, id, at))
-    assert.equal(await renew(start + 1), true)
-    assert.equal(await store.transaction((tx) => setDeviceState(tx, id, 'active')), 'registered')
-    assert.equal(await renew(start + 2), true)
-    assert.equal(await store.transaction((tx) => setDeviceState(tx, id, 'quarantined')), 'active')
-    assert.equal(await renew(start + 3), false)
-    assert.equal((await findDevice(store.db, id))?.lastRenewalAt, start + 2)
-    assert.equal(await store.transaction((tx) => setDeviceState(tx, 'none' as DeviceId, 'active')), null)
-    assert.deepEqual(await rolledUp(store), { 'devices.quarantined': 1 })
-  })
-
-  test('last-seen only moves forward, in one batch and across batches', async () => {
-    const store = await open()
-    const [a, b] = [sampleDevice(1).id, sampleDevice(2).id]
-    const [one, two] = [11 as CertificateId, 12 as CertificateId]
-    await store.transaction((tx) =>
-      recordLastSeen(tx, [
-        { deviceId: a, certificateId: one, at: start + 5 },
-        { deviceId: a, certificateId: two, at: start + 3 },
-        { deviceId: b, certificateId: null, at: start + 1 },
-      ]),
-    )
-    await store.transaction((tx) =>
-      recordLastSeen(tx, [
-        { deviceId: a, certificateId: two, at: start + 4 },
-        { deviceId: b, certificateId: two, at: start + 2 },
-      ]),
-    )
-    assert.deepEqual(
-      await findLastSeen(store.db, [a, b, 'none' as DeviceId]),
-      new Map([
-        [a, { at: start + 5, certificateId: one }],
-        [b, { at: start + 2, certificateId: two }],
-      ]),
-    )
-    assert.deepEqual(
-      await findCertificatesLastSeen(store.db, [one, two]),
-      new Map([
-        [one, start + 5],
-        [two, start + 4],
-      ]),
-    )
-    await store.transaction((tx) => recordLastSeen(tx, [{ deviceId: a, certificateId: null, at: start + 6 }]))
-    assert.deepEqual((await findLastSeen(store.db, [a])).get(a), { at: start + 6, certificateId: one })
   })
 }

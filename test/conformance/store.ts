@@ -1,4 +1,5 @@
 /** What every engine of the store must do. */
+import { deviceConformance } from './store-devices.ts'
 import { transactionConformance } from './store-transactions.ts'
 import { inventoryConformance } from './store-inventory.ts'
 import { pagingConformance } from './store-paging.ts'
@@ -9,6 +10,7 @@ import type { EngineName, StoreOpener } from '../helpers/stores.ts'
 export function storeConformance(name: EngineName, open: StoreOpener): void {
   transactionConformance(name, open)
   inventoryConformance(open)
+  deviceConformance(open)
   pagingConformance(open)
   recordConformance(open)
   workConformance(open)

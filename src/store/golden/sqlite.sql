@@ -1,0 +1,201 @@
+CREATE TABLE approvals (
+  id integer primary key,
+  device_id text not null references devices (id),
+  slot text not null,
+  spki_hash blob not null,
+  subject text not null,
+  profile text not null,
+  protocol text not null,
+  csr blob not null,
+  predecessor_id integer,
+  status text not null check (status in ('pending', 'approved', 'rejected', 'used')),
+  created_at integer not null,
+  decided_at integer,
+  decided_by text
+) strict;
+
+CREATE INDEX approvals_device on approvals (device_id, id);
+
+CREATE UNIQUE INDEX approvals_open on approvals (device_id, slot, spki_hash, coalesce(predecessor_id, 0))
+  where status in ('pending', 'approved');
+
+CREATE INDEX approvals_pending on approvals (id) where status = 'pending';
+
+CREATE TABLE audit_tiles (level integer not null, tile integer not null, hashes blob not null, primary key (level, tile)) strict;
+
+CREATE TABLE blocked_keys (spki_hash blob primary key, reason text not null, created_at integer not null) strict, without rowid;
+
+CREATE TABLE certificate_last_seen (certificate_id integer primary key, at integer not null) strict;
+
+CREATE TABLE certificates (
+  id integer primary key,
+  device_id text references devices (id),
+  slot text not null,
+  issuer_id text not null,
+  serial_number blob not null,
+  subject text not null,
+  subject_alt_names text not null,
+  key_algorithm text not null,
+  spki_hash blob not null,
+  not_before integer not null,
+  not_after integer not null,
+  status text not null
+  check (status in ('reserved', 'issued', 'confirmed', 'superseded', 'revoked', 'abandoned')),
+  reason text,
+  revoked_at integer,
+  profile text,
+  profile_hash blob,
+  protocol text not null,
+  predecessor_id integer references certificates (id),
+  cohort text,
+  batch text,
+  site text,
+  created_at integer not null,
+  issued_at integer,
+  confirmed_at integer,
+  crl_shard integer not null,
+  holds_key integer not null check (holds_key in (0, 1)),
+  tbs blob,
+  der blob
+) strict;
+
+CREATE INDEX certificates_batch on certificates (batch, id) where batch is not null;
+
+CREATE INDEX certificates_cohort_expiry on certificates (cohort, not_after, id)
+  where status in ('issued', 'confirmed') and cohort is not null;
+
+CREATE INDEX certificates_device on certificates (device_id, slot, id) where device_id is not null;
+
+CREATE INDEX certificates_expiry on certificates (not_after, id) where status in ('issued', 'confirmed');
+
+CREATE UNIQUE INDEX certificates_key on certificates (spki_hash, device_id, slot, coalesce(predecessor_id, 0))
+  where holds_key = 1;
+
+CREATE INDEX certificates_reserved on certificates (created_at, id) where status = 'reserved';
+
+CREATE UNIQUE INDEX certificates_serial on certificates (serial_number, issuer_id);
+
+CREATE TABLE checkpoints (size integer primary key, root_hash blob not null, note text, at integer not null) strict, without rowid;
+
+CREATE TABLE counters (
+  name text not null,
+  slot integer not null,
+  value integer not null,
+  primary key (name, slot)
+) strict, without rowid;
+
+CREATE TABLE device_last_seen (device_id text primary key, certificate_id integer, at integer not null) strict, without rowid;
+
+CREATE TABLE devices (
+  id text primary key,
+  profile text not null,
+  cohort text,
+  batch text,
+  site text,
+  connectivity text not null,
+  state text not null check (state in ('registered', 'active', 'quarantined', 'decommissioned')),
+  tags text not null,
+  hardware text,
+  firmware text,
+  last_renewal_at integer,
+  created_at integer not null
+) strict, without rowid;
+
+CREATE INDEX devices_by_batch on devices (batch, id) where batch is not null;
+
+CREATE INDEX devices_by_cohort on devices (cohort, id) where cohort is not null;
+
+CREATE TABLE enrolment_secrets (
+  device_id text primary key references devices (id),
+  hash blob not null,
+  created_at integer not null,
+  expires_at integer not null,
+  used_at integer,
+  used_for blob
+) strict, without rowid;
+
+CREATE TABLE expiry_counts (
+  day integer not null,
+  issuer_id text not null,
+  profile text not null,
+  cohort text not null,
+  slot integer not null,
+  count integer not null,
+  primary key (day, issuer_id, profile, cohort, slot)
+) strict, without rowid;
+
+CREATE TABLE facts (
+  id integer primary key,
+  at integer not null,
+  action text not null,
+  subject text not null,
+  entry blob not null,
+  log_index integer
+) strict;
+
+CREATE UNIQUE INDEX facts_log_index on facts (log_index) where log_index is not null;
+
+CREATE INDEX facts_subject on facts (subject, id);
+
+CREATE INDEX facts_unsealed on facts (id) where log_index is null;
+
+CREATE TABLE issuers (
+  id text primary key,
+  kind text not null check (kind in ('root', 'intermediate', 'paa', 'pai', 'external')),
+  subject text not null,
+  certificate blob,
+  parent_id text references issuers (id),
+  key_algorithm text not null,
+  authority text not null,
+  key_reference text not null,
+  status text not null check (status in ('active', 'retired')),
+  subject_key_identifier text not null,
+  spki_hash blob not null,
+  not_before integer not null,
+  not_after integer not null,
+  crl_shards integer not null,
+  created_at integer not null
+) strict;
+
+CREATE TABLE "kysely_migration" ("name" varchar(255) not null primary key, "timestamp" varchar(255) not null);
+
+CREATE TABLE "kysely_migration_lock" ("id" varchar(255) not null primary key, "is_locked" integer default 0 not null);
+
+CREATE TABLE leases (
+  name text primary key,
+  holder text not null,
+  token integer not null,
+  expires_at integer not null
+) strict, without rowid;
+
+CREATE TABLE meta (key text primary key, value text not null) strict, without rowid;
+
+CREATE TABLE tasks (
+  id integer primary key,
+  kind text not null,
+  key text,
+  payload text not null,
+  status text not null check (status in ('ready', 'running', 'done', 'dead')),
+  attempts integer not null,
+  run_at integer not null,
+  last_error text,
+  created_at integer not null
+) strict;
+
+CREATE INDEX tasks_dead on tasks (id) where status = 'dead';
+
+CREATE INDEX tasks_due on tasks (run_at, id) where status in ('ready', 'running');
+
+CREATE INDEX tasks_due_of_kind on tasks (kind, run_at, id) where status in ('ready', 'running');
+
+CREATE UNIQUE INDEX tasks_key on tasks (kind, key) where key is not null and status in ('ready', 'running');
+
+CREATE TABLE trust_anchors (
+  id text primary key,
+  name text not null,
+  certificate blob not null,
+  subject text not null,
+  device_id_rule text not null,
+  profile text,
+  created_at integer not null
+) strict;
