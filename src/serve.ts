@@ -30,6 +30,8 @@ export interface ServeOptions {
 export interface Serving {
   /** Base URLs with the ports really bound; null for roles that do not run here. */
   readonly endpoints: Endpoints
+  /** Of the TLS workers that run now; empty when there are none. */
+  workerProcessIds(): readonly number[]
   /** Finishes what was begun, for at most `serve.stopTimeout`. Idempotent. Closing the app is the caller's. */
   stop(): Promise<void>
 }
@@ -44,6 +46,7 @@ export interface Endpoints {
 interface EstRole {
   readonly port: number
   readonly alive: () => number
+  readonly workerProcessIds: () => readonly number[]
   /** What this process has to do for it. */
   readonly jobs: readonly Job[]
   readonly snapshots: () => Promise<Awaited<ReturnType<Metrics['snapshot']>>[]>
@@ -63,6 +66,8 @@ export async function serve(app: App, options: ServeOptions): Promise<Serving> {
     for (const end of started.splice(0)) await end()
   }
   try {
+    // A process that signs nothing asks for no passphrase.
+    if (options.roles.includes('est') || options.roles.includes('jobs')) await unlockKeys(app)
     const est = options.roles.includes('est') ? await startEst(app, options) : null
     if (est) started.push(() => est.stop())
     const status = options.roles.includes('status') ? await startStatus(app) : null
@@ -77,11 +82,20 @@ export async function serve(app: App, options: ServeOptions): Promise<Serving> {
       ? await startAdmin(app, options, { est, jobs, stopping })
       : null
     if (admin) started.push(() => admin.close())
-    return { endpoints: endpointsOf(app, est, status, admin?.port ?? null), stop: once(stop) }
+    return {
+      endpoints: endpointsOf(app, est, status, admin?.port ?? null),
+      workerProcessIds: () => est?.workerProcessIds() ?? [],
+      stop: once(stop),
+    }
   } catch (error) {
     await stop()
     throw error
   }
+}
+
+/** A wrong passphrase is found now and not by the first device. @throws Refusal `passphrase-wrong` */
+async function unlockKeys({ engine }: App): Promise<void> {
+  for (const authority of engine.authorities.values()) await authority.unlock?.()
 }
 
 async function startEst(app: App, options: ServeOptions): Promise<EstRole> {
@@ -96,6 +110,7 @@ async function startEst(app: App, options: ServeOptions): Promise<EstRole> {
     return {
       port: endpoint.port,
       alive: () => 1,
+      workerProcessIds: () => [],
       jobs: [...workerJobs, serverCertificateJob(app, identity, (next) => endpoint.reload(next))],
       snapshots: async () => [await endpoint.snapshot()],
       stop: async () => {
@@ -117,6 +132,7 @@ async function startEst(app: App, options: ServeOptions): Promise<EstRole> {
   return {
     port: pool.port,
     alive: () => pool.alive,
+    workerProcessIds: () => pool.processIds,
     jobs: [serverCertificateJob(app, identity, (next) => pool.reload(next))],
     snapshots: () => pool.snapshots(),
     stop: () => pool.stop(),

@@ -26,6 +26,11 @@ export interface Authority {
    */
   sign(reference: string, algorithm: SignatureAlgorithm, tbs: Uint8Array): Promise<Uint8Array>
   hasKey(reference: string): Promise<boolean>
+  /**
+   * Gets ready to sign, so that what would stop it is found at the start and not by the first device. Without it there is
+   * nothing to get ready. @throws Refusal `passphrase-wrong`, `issuer-unavailable`
+   */
+  readonly unlock?: () => Promise<void>
 }
 
 /**

@@ -69,7 +69,6 @@ export class WorkerPool {
     return this.#slots.size
   }
 
-  /** For tests of the restart. */
   get processIds(): number[] {
     return [...this.#slots.values()].flatMap((child) => child.pid ?? [])
   }

@@ -51,6 +51,7 @@ async function start(message: ToWorker & { kind: 'start' }): Promise<void> {
     })
     const listenOn = { host, port, reusePort: true }
     const { engine, config } = app
+    for (const authority of engine.authorities.values()) await authority.unlock?.()
     const endpoint = await openEstEndpoint({ engine, config, identity, version, listen: listenOn })
     running = { app, endpoint, jobs: createJobs(engine, workerJobs).run(stopping.signal) }
     report({ kind: 'listening', port: endpoint.port })
