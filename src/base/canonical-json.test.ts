@@ -35,3 +35,21 @@ test('refuses nesting over 16 levels and accepts 16', () => {
   assert.doesNotThrow(() => canonicalJson(nest(16) as { a: null }))
   assert.throws(() => canonicalJson(nest(17) as { a: null }), /nested/)
 })
+
+test('text that is not plain ASCII is written as JSON.stringify writes it', () => {
+  for (const text of [
+    '',
+    'plain',
+    'a"b',
+    'a\\b',
+    'a\nb',
+    '\u007f',
+    '\u0000',
+    'é',
+    '\u2028',
+    '😀',
+    '~ !#[]',
+  ]) {
+    assert.equal(canonicalJson(text), JSON.stringify(text))
+  }
+})
