@@ -1,5 +1,5 @@
 /** The directory that holds an installation. Nothing outside this file builds a path inside it. */
-import { mkdir, readdir, readFile, stat } from 'node:fs/promises'
+import { mkdir, open, readdir, readFile, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { toHex } from './base/bytes.ts'
@@ -40,8 +40,14 @@ export interface Installation {
 export const directoryFormat = 1
 export const configFileName = 'perennial.yaml'
 
-/** What may lie in a directory before `init`: prepared by the operator, or by the file system. */
-const allowedBefore = new Set([configFileName, 'passphrase', 'init.lock', 'lost+found'])
+/** What may lie in a directory before `init`: prepared by the operator, by the file system, or left by an `init` that died. */
+const allowedBefore = new Set([
+  configFileName,
+  'passphrase',
+  'init.lock',
+  'installation.json.new',
+  'lost+found',
+])
 
 /** @throws Refusal `data-directory-invalid` (missing, unfinished, readable by others) or `data-directory-newer` */
 export async function openDataDirectory(path: string): Promise<DataDirectory> {
@@ -102,7 +108,9 @@ export async function markReady(directory: DataDirectory): Promise<void> {
 export async function lockForInit(path: string): Promise<{ release(): void }> {
   await mkdir(path, { recursive: true, mode: 0o700 })
   await checkPermissions(path)
-  const lock = new DatabaseSync(join(path, 'init.lock'))
+  const lockFile = join(path, 'init.lock')
+  await (await open(lockFile, 'a', 0o600)).close()
+  const lock = new DatabaseSync(lockFile)
   try {
     lock.exec('pragma journal_mode = memory; begin exclusive')
   } catch (error) {

@@ -3,6 +3,7 @@
  * does nothing when all is there.
  */
 import { existsSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { X509Certificate } from 'node:crypto'
 import { openApp, type App } from './app.ts'
 import { systemClock, type Clock } from './base/clock.ts'
@@ -77,6 +78,8 @@ async function initialiseLocked(options: InitialiseOptions): Promise<Initialisat
   await ensureConfig(directory, options, onMade)
   // a wrong configuration is found before anything that would depend on it is made
   const config = await loadConfig({ file: directory.configFile, env })
+  // SQLite would make it readable by all; the directory is closed to others, but copies of it may not be
+  await (await open(directory.databaseFile, 'a', 0o600)).close()
   const passphrase = options.passphrase ?? (await ensurePassphrase(directory, random, onMade))
   const app = await openApp({
     dataDirectory: directory,
@@ -178,6 +181,9 @@ async function ensureIssuers(
   })
   if (!before.has(issuing.id)) onMade(describeIssuer('issuing CA', issuing))
   assert(root.certificate, 'createIssuer returns complete issuers')
+  // also when nothing had to be made: that the keys are here and the passphrase opens them is what init vouches for
+  for (const { authority, keyReference } of [root, issuing])
+    await engine.authorities.get(authority)?.publicKey(keyReference)
   return root.certificate
 }
 

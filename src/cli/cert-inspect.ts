@@ -4,10 +4,10 @@ import { Refusal } from '../base/errors.ts'
 import { printable } from '../base/text.ts'
 import { parseCertificate, type Certificate } from '../pki/certificate.ts'
 import { parseCsr, verifyCsr, type Csr } from '../pki/csr.ts'
-import { lintCertificate, type LintFinding } from '../pki/lint.ts'
+import { lintCertificate, type LintFinding, type LintPurpose } from '../pki/lint.ts'
 import { formatName } from '../pki/name-text.ts'
 import { equalNames } from '../pki/name.ts'
-import { isOid, oidFromName } from '../pki/oid.ts'
+import { isOid, oidFromName, oids } from '../pki/oid.ts'
 import { validatePath } from '../pki/path.ts'
 import { certificateJson, certificateLines, csrJson, csrLines } from './certificate-view.ts'
 import type { CliContext } from './context.ts'
@@ -48,7 +48,7 @@ function hasGoodSignature(csr: Csr): boolean {
 
 export interface LintOptions {
   readonly issuer?: string
-  readonly purpose?: 'device' | 'ca' | 'server' | 'matter-dac'
+  readonly purpose?: LintPurpose
 }
 
 export async function lint(cli: CliContext, file: string, { issuer, purpose }: LintOptions): Promise<void> {
@@ -58,18 +58,10 @@ export async function lint(cli: CliContext, file: string, { issuer, purpose }: L
   const candidates = [...given, ...certificates, ...(await ownIssuers(cli))]
   const results = certificates.map((certificate) => {
     const isSelfSigned = equalNames(certificate.issuer, certificate.subject)
-    const signer = isSelfSigned ? null : issuerOf(certificate, candidates)
-    const findings = lintCertificate({
-      tbs: certificate.tbs,
-      issuer: signer,
-      context: { purpose: purpose ?? purposeOf(certificate) },
-    })
-    const isIssuerKnown = isSelfSigned || signer !== null
-    return {
-      certificate,
-      findings: isIssuerKnown ? findings : findings.filter(({ rule }) => !aboutIssuer(rule)),
-      isIssuerKnown,
-    }
+    const signer = isSelfSigned ? null : (issuerOf(certificate, candidates) ?? 'unknown')
+    const context = { purpose: purpose ?? purposeOf(certificate) }
+    const findings = lintCertificate({ tbs: certificate.tbs, issuer: signer, context })
+    return { certificate, findings, isIssuerKnown: signer !== 'unknown' }
   })
   cli.output.answer({
     json: results.map(({ certificate, findings }) => ({
@@ -81,6 +73,13 @@ export async function lint(cli: CliContext, file: string, { issuer, purpose }: L
   })
   if (results.some(({ findings }) => findings.some(({ severity }) => severity === 'error')))
     throw new FoundProblems()
+}
+
+/** What a certificate is for, as far as it says so itself. */
+function purposeOf({ subject, extensions }: Certificate): LintPurpose {
+  if (extensions.basicConstraints?.ca) return 'ca'
+  if (extensions.extendedKeyUsage?.includes(oids.serverAuth)) return 'server'
+  return subject.flat().some(({ type }) => type === oids.matterVid) ? 'matter-dac' : 'device'
 }
 
 function lintLines(

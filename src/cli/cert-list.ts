@@ -213,7 +213,7 @@ function columns(now: Instant): readonly Column<CertificateRow>[] {
 
 function renewalColumns(now: Instant): readonly Column<RenewalRow>[] {
   return [
-    { title: 'DEVICE', value: (row) => row.certificate.deviceId },
+    { title: 'DEVICE', value: (row) => row.certificate.deviceId ?? row.certificate.subject },
     {
       title: 'NOT AFTER',
       value: (row) => day(row.certificate.notAfter),

@@ -62,7 +62,7 @@ export function createCliContext({ version }: { version: string }): ClosableCont
         ? createProgress({
             label,
             total,
-            width: process.stderr.columns,
+            width: process.stderr.columns || 80,
             clock: systemClock,
             write: (text) => void process.stderr.write(text),
           })

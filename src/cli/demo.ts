@@ -1,10 +1,12 @@
 /** `perennial demo`: what `npm start` runs. */
 import type { Command } from 'commander'
-import { demoLines, enrolDemoFleet } from '../demo.ts'
+import { demoLines, enrolDemoFleet, type DemoFleet } from '../demo.ts'
+import { seal } from '../engine/seal.ts'
 import { initialise } from '../initialise.ts'
 import { commandLineActor } from './account.ts'
 import type { CliContext } from './context.ts'
 import { addExamples } from './examples.ts'
+import { plural } from './import.ts'
 import { givenPassphrase } from './passphrase.ts'
 import {
   addServeOptions,
@@ -50,10 +52,12 @@ async function demo(cli: CliContext, options: DemoOptions): Promise<void> {
   try {
     const serving = await startServing(cli, app, options)
     const fleet = await enrolDemoFleet(app, serving, { print })
-    const lines = await demoLines(app, serving)
+    // so that the log can be verified, exported and proved from at once
+    await seal(app.engine, cli.clock.now())
+    const lines = options.once ? [] : await demoLines(app, serving)
     cli.output.answer({
       json: { dataDirectory: app.dataDirectory.path, endpoints: endpointsJson(serving.endpoints), ...fleet },
-      text: () => lines.join('\n'),
+      text: () => (options.once ? onceLine(app.dataDirectory.path, fleet) : lines.join('\n')),
     })
     if (!options.once) {
       await stopSignal()
@@ -63,4 +67,9 @@ async function demo(cli: CliContext, options: DemoOptions): Promise<void> {
   } finally {
     await app.close()
   }
+}
+
+function onceLine(path: string, { enrolled, alreadyThere }: DemoFleet): string {
+  const before = alreadyThere > 0 ? `, ${alreadyThere} were there` : ''
+  return `${plural(enrolled, 'simulated device')} enrolled into ${path}${before}.`
 }

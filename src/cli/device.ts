@@ -1,21 +1,21 @@
 /** `perennial device`. */
 import { Argument, Option, type Command } from 'commander'
-import { iso, type Instant } from '../base/clock.ts'
 import type { DeviceId } from '../base/id.ts'
 import { decideRequests } from '../engine/approval.ts'
 import { addDevice, importDevices, type NewDevice } from '../engine/device.ts'
-import {
-  deviceDetails,
-  devicePage,
-  waitingRequests,
-  type DeviceDetails,
-  type DeviceRow,
-} from '../engine/inventory.ts'
+import { waitingRequests } from '../engine/inventory.ts'
 import { newSecret } from '../engine/secret.ts'
 import type { ApprovalRecord } from '../store/approvals.ts'
 import { commandLineActor } from './account.ts'
 import type { CliContext } from './context.ts'
-import { certificateRowJson, statusOf } from './cert-list.ts'
+import {
+  approvalJson,
+  deviceJson,
+  deviceStates,
+  listDevices,
+  showDevice,
+  type DeviceListOptions,
+} from './device-list.ts'
 import { deviceSource } from './device-records.ts'
 import { addExamples } from './examples.ts'
 import { runImport } from './import.ts'
@@ -26,16 +26,10 @@ import {
   durationOption,
   everyPage,
   given,
-  rowLimit,
   tagOption,
-  type ListOptions,
 } from './options.ts'
-import type { Json } from './output.ts'
 import type { ImportFormat } from './records.ts'
-import { formatFields, formatTable, type Column } from './table.ts'
-import { ago, day, instant } from './time.ts'
-
-const states = ['registered', 'active', 'quarantined', 'decommissioned'] as const
+import { ago, instant } from './time.ts'
 
 export function registerDevice(program: Command, cli: CliContext): void {
   const device = program.command('device')
@@ -172,8 +166,8 @@ function registerList(device: Command, cli: CliContext): void {
         .option('--batch <name>', 'of this manufacturing run')
         .option('--site <name>', 'at this site')
         .option('--connectivity <name>', 'of this connectivity profile')
-        .addOption(new Option('--state <state>', 'in this state').choices(states)),
-    ).action(async (options: DeviceListOptions) => await list(cli, options)),
+        .addOption(new Option('--state <state>', 'in this state').choices(deviceStates)),
+    ).action(async (options: DeviceListOptions) => await listDevices(cli, options)),
     [
       { say: 'The first hundred', run: 'perennial device list' },
       { say: 'Ids of a batch, for a script', run: 'perennial device list --batch 2026-47 --json' },
@@ -184,131 +178,9 @@ function registerList(device: Command, cli: CliContext): void {
       .command('show')
       .description('show a device, its certificates, and what waits for a person')
       .addArgument(new Argument('<id>', 'device id').argParser(deviceIdArgument))
-      .action(async (id: DeviceId) => await show(cli, id)),
+      .action(async (id: DeviceId) => await showDevice(cli, id)),
     [{ say: 'One device', run: 'perennial device show SN-0001' }],
   )
-}
-
-interface DeviceListOptions extends ListOptions {
-  readonly profile?: string
-  readonly cohort?: string
-  readonly batch?: string
-  readonly site?: string
-  readonly connectivity?: string
-  readonly state?: (typeof states)[number]
-}
-
-async function list(cli: CliContext, options: DeviceListOptions): Promise<void> {
-  const { engine } = await cli.app()
-  const limit = rowLimit(cli, options)
-  const { profile, cohort, batch, site, connectivity, state } = options
-  const filter = given({ profile, cohort, batch, site, connectivity, state })
-  await cli.output.list({
-    columns: deviceColumns(cli.clock.now()),
-    rows: everyPage((page) => devicePage(engine, { ...page, filter }), limit),
-    json: deviceJson,
-    empty: 'No device matches.',
-    limit,
-  })
-}
-
-function deviceColumns(now: Instant): readonly Column<DeviceRow>[] {
-  return [
-    { title: 'DEVICE', value: (row) => row.id },
-    {
-      title: 'STATE',
-      value: (row) => row.state,
-      paint: (row, style) => (row.state === 'quarantined' ? style.red : (text) => text),
-    },
-    { title: 'PROFILE', value: (row) => row.profile },
-    { title: 'COHORT', value: (row) => row.cohort, shrink: true },
-    { title: 'BATCH', value: (row) => row.batch, shrink: true },
-    { title: 'SITE', value: (row) => row.site, shrink: true },
-    { title: 'LAST RENEWAL', value: (row) => (row.lastRenewalAt === null ? null : day(row.lastRenewalAt)) },
-    { title: 'LAST SEEN', value: (row) => ago(row.lastSeenAt, now) },
-  ]
-}
-
-async function show(cli: CliContext, id: DeviceId): Promise<void> {
-  const { engine } = await cli.app()
-  const details = await deviceDetails(engine, id)
-  const { device, certificates, waiting, secret } = details
-  cli.output.answer({
-    json: {
-      ...deviceJson(device),
-      certificates: certificates.map(certificateRowJson),
-      waiting: waiting.map(approvalJson),
-      secret: secret && {
-        expiresAt: iso(secret.expiresAt),
-        usedAt: secret.usedAt === null ? null : iso(secret.usedAt),
-      },
-    },
-    text: () => detailLines(cli, details).join('\n'),
-  })
-}
-
-function detailLines(cli: CliContext, { device, certificates, waiting, secret }: DeviceDetails): string[] {
-  const { style, width } = cli.output
-  const now = cli.clock.now()
-  const tags = Object.entries(device.tags).map(([name, value]) => `${name}=${value}`)
-  const lines = [
-    style.bold(device.id),
-    ...formatFields(
-      [
-        ['State', device.state],
-        ['Profile', device.profile],
-        ['Connectivity', device.connectivity],
-        ['Cohort', device.cohort],
-        ['Batch', device.batch],
-        ['Site', device.site],
-        ['Hardware', device.hardware],
-        ['Firmware', device.firmware],
-        ['Tags', tags.length === 0 ? null : tags.join(', ')],
-        ['Registered', instant(device.createdAt)],
-        ['Last renewal', device.lastRenewalAt === null ? 'never' : instant(device.lastRenewalAt)],
-        [
-          'Last seen',
-          device.lastSeenAt === null
-            ? 'never'
-            : `${instant(device.lastSeenAt)} (${ago(device.lastSeenAt, now)})`,
-        ],
-        ['Secret', secret && describeSecret(secret, now)],
-      ],
-      style,
-    ).map((line) => `  ${line}`),
-  ]
-  if (certificates.length > 0) {
-    const table = formatTable(
-      [
-        { title: 'SERIAL', value: (row) => row.serialNumber },
-        { title: 'STATUS', value: (row) => statusOf(row, now) },
-        { title: 'SLOT', value: (row) => row.slot },
-        { title: 'NOT BEFORE', value: (row) => day(row.notBefore) },
-        { title: 'NOT AFTER', value: (row) => day(row.notAfter) },
-        { title: 'ISSUER', value: (row) => row.issuerId, shrink: true },
-      ],
-      certificates,
-      { width: width - 2, style },
-    )
-    lines.push('', style.bold('Certificates, newest first'), ...table.map((line) => `  ${line}`))
-  }
-  if (waiting.length > 0) {
-    lines.push('', style.bold('Waiting for approval'))
-    for (const { spkiHash, createdAt, profile } of waiting) {
-      lines.push(`  key ${spkiHash.slice(0, 16)}…, profile ${profile}, asked ${ago(createdAt, now)}`)
-    }
-  }
-  return lines
-}
-
-function describeSecret(
-  { expiresAt, usedAt }: { expiresAt: Instant; usedAt: Instant | null },
-  now: Instant,
-): string {
-  if (usedAt !== null) return `used ${instant(usedAt)}`
-  return expiresAt > now
-    ? `unused, valid until ${instant(expiresAt)}`
-    : `expired unused ${instant(expiresAt)}`
 }
 
 function registerApprove(device: Command, cli: CliContext): void {
@@ -384,7 +256,7 @@ function registerSecret(device: Command, cli: CliContext): void {
           durationOption,
         ),
       )
-      .action(async (id: DeviceId, options: { validFor?: number }) => await secret(cli, id, options)),
+      .action(async (id: DeviceId, options: { validFor?: number }) => await makeSecret(cli, id, options)),
     [
       {
         say: 'Shown once; the device uses it as its HTTP Basic password',
@@ -395,7 +267,7 @@ function registerSecret(device: Command, cli: CliContext): void {
   )
 }
 
-async function secret(
+async function makeSecret(
   cli: CliContext,
   deviceId: DeviceId,
   { validFor }: { validFor?: number },
@@ -405,24 +277,4 @@ async function secret(
   const made = await newSecret(engine, { deviceId, actor, ...given({ lifetimeMs: validFor }) })
   cli.output.answer({ json: { deviceId, secret: made.secret }, text: () => made.secret })
   cli.output.note(`For ${deviceId}, once, until ${instant(made.expiresAt)}. It is not shown again.`)
-}
-
-function deviceJson(device: DeviceRow): { readonly [key: string]: Json } {
-  const { lastRenewalAt, lastSeenAt, createdAt, ...rest } = device
-  return {
-    ...rest,
-    lastRenewalAt: isoOrNull(lastRenewalAt),
-    lastSeenAt: isoOrNull(lastSeenAt),
-    createdAt: iso(createdAt),
-  }
-}
-
-function approvalJson({ csr: _csr, createdAt, decidedAt, ...rest }: ApprovalRecord): {
-  readonly [key: string]: Json
-} {
-  return { ...rest, createdAt: iso(createdAt), decidedAt: isoOrNull(decidedAt) }
-}
-
-function isoOrNull(at: Instant | null): string | null {
-  return at === null ? null : iso(at)
 }

@@ -4,7 +4,7 @@ import { readdir, readFile, stat, statfs } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { serverNames, type App } from '../app.ts'
-import { dayMs, iso, minuteMs, type Instant } from '../base/clock.ts'
+import { dayMs, iso, minuteMs, type Clock, type Instant } from '../base/clock.ts'
 import { commandName } from '../base/command-name.ts'
 import { Refusal } from '../base/errors.ts'
 import { checkConfig } from '../config.ts'
@@ -223,10 +223,10 @@ async function checkAudit({ app, now }: CheckContext): Promise<Finding[]> {
   return [ok(`${size} facts sealed; the database is not behind its checkpoint`)]
 }
 
-async function checkPorts({ app }: CheckContext): Promise<Finding[]> {
+async function checkPorts({ app, cli }: CheckContext): Promise<Finding[]> {
   if (!app) return []
   const { est, status, admin } = app.config
-  if (await isOurs(admin)) return [ok('in use by the running platform')]
+  if (await isOurs(admin, cli.clock)) return [ok('in use by the running platform')]
   const taken: Finding[] = []
   for (const [name, { host, port }] of Object.entries({ est, status, admin })) {
     const code = await whyNotFree(host, port)
@@ -240,13 +240,21 @@ async function checkPorts({ app }: CheckContext): Promise<Finding[]> {
   return taken.length > 0 ? taken : [ok(`${est.port}, ${status.port} and ${admin.port} are free`)]
 }
 
-async function isOurs({ host, port }: { host: string; port: number }): Promise<boolean> {
+async function isOurs({ host, port }: { host: string; port: number }, clock: Clock): Promise<boolean> {
   const address = host.includes(':') ? `[${host}]` : host === '0.0.0.0' ? '127.0.0.1' : host
+  const asking = new AbortController()
+  void clock.sleep(1_000, asking.signal).then(
+    () => asking.abort(),
+    () => undefined,
+  )
   try {
-    const response = await fetch(`http://${address}:${port}/version`, { signal: AbortSignal.timeout(1_000) })
-    return /perennial/i.test(await response.text())
+    const response = await fetch(`http://${address}:${port}/version`, { signal: asking.signal })
+    const answer: unknown = await response.json()
+    return typeof answer === 'object' && answer !== null && 'version' in answer && 'openssl' in answer
   } catch {
     return false
+  } finally {
+    asking.abort()
   }
 }
 

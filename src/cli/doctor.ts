@@ -7,7 +7,7 @@ import { checks, type Check, type CheckContext, type Finding } from './doctor-ch
 import { addExamples } from './examples.ts'
 import { FoundProblems } from './failure.ts'
 import { plural } from './import.ts'
-import { padEnd } from './text-width.ts'
+import { padEnd, wrapText } from './text-width.ts'
 
 export function registerDoctor(program: Command, cli: CliContext): void {
   addExamples(
@@ -68,10 +68,18 @@ const nameWidth = Math.max(...checks.map(({ name }) => name.length))
 function lines(cli: CliContext, { check, findings }: Result): string[] {
   const { style } = cli.output
   const marks = { ok: style.green('ok  '), warn: style.yellow('warn'), fail: style.red('fail') }
-  return findings.flatMap(({ status, message, fix }, i) => [
-    `${marks[status]}  ${padEnd(i === 0 ? check.name : '', nameWidth)}  ${printable(message)}`,
-    ...(fix === null ? [] : [`      ${padEnd('', nameWidth)}  ${style.dim('→')} ${printable(fix)}`]),
-  ])
+  const indent = 4 + 2 + nameWidth + 2
+  // in a pipe, one finding is one line
+  const room = cli.output.isTerminal ? Math.max(30, cli.output.width - indent) : Infinity
+  return findings.flatMap(({ status, message, fix }, i) => {
+    const [first = '', ...rest] = wrapText(printable(message), room)
+    const steps = fix === null ? [] : wrapText(printable(fix), room - 2)
+    return [
+      `${marks[status]}  ${padEnd(i === 0 ? check.name : '', nameWidth)}  ${first}`,
+      ...rest.map((line) => ' '.repeat(indent) + line),
+      ...steps.map((line, step) => `${' '.repeat(indent)}${style.dim(step === 0 ? '→' : ' ')} ${line}`),
+    ]
+  })
 }
 
 function verdict(cli: CliContext, failed: number, warned: number): string {

@@ -57,30 +57,31 @@ async function importOne<Item>(
   { run, source, counts, report }: Importing<Item>,
 ): Promise<void> {
   const progress = cli.progress(`${run.dryRun ? 'Checking' : 'Importing'} ${source.name}`, source.size)
-  const bad = (line: number, reason: string) => {
-    counts.bad++
-    progress.end()
-    report(source.name, line, reason)
-  }
   let batch: ImportLine<Item>[] = []
+  let unreadable: { line: number; reason: string }[] = []
   let items = 0
   let bytesRead = 0
   const flush = async () => {
-    for (const result of await run.store(batch)) {
-      if (result.outcome === 'invalid') bad(result.line, result.reason)
-      else counts[result.outcome]++
+    const results = batch.length > 0 ? await run.store(batch) : []
+    const invalid = results.flatMap((result) => (result.outcome === 'invalid' ? [result] : []))
+    for (const { outcome } of results) if (outcome !== 'invalid') counts[outcome]++
+    for (const { line, reason } of [...unreadable, ...invalid].sort((a, b) => a.line - b.line)) {
+      counts.bad++
+      progress.end()
+      report(source.name, line, reason)
     }
     batch = []
+    unreadable = []
     progress.update(bytesRead, { items })
   }
   for await (const row of source.items()) {
     items++
     bytesRead = row.bytesRead
-    if ('problem' in row) bad(row.number, row.problem)
+    if ('problem' in row) unreadable.push({ line: row.number, reason: row.problem })
     else batch.push({ line: row.number, item: row.item })
-    if (batch.length >= batchSize) await flush()
+    if (batch.length + unreadable.length >= batchSize) await flush()
   }
-  if (batch.length > 0) await flush()
+  await flush()
   progress.end()
 }
 

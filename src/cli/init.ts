@@ -73,7 +73,7 @@ async function init(cli: CliContext, options: InitOptions): Promise<void> {
       dataDirectory: result.directory.path,
       created: result.isNew,
       made,
-      rootFingerprint: result.rootFingerprint,
+      rootFingerprint: result.rootFingerprint.replaceAll(':', '').toLowerCase(),
       rootCertificate: encodePem('CERTIFICATE', result.rootCertificate),
       auditKey: result.auditKey,
       passphraseStored: result.isPassphraseStored,

@@ -84,7 +84,7 @@ export function createOutput({ stdout, stderr, env, isJson }: OutputOptions): Ou
       return isJson() ? plain : colors
     },
     get width() {
-      return stdout.columns ?? 80
+      return stdout.columns || 80
     },
     isTerminal,
     answer: ({ json, text }) => line(isJson() ? jsonText(json, 2) : text()),
@@ -92,7 +92,7 @@ export function createOutput({ stdout, stderr, env, isJson }: OutputOptions): Ou
       const written = await writeList(list, { stdout, isTerminal, isJson: isJson(), style: colors })
       if (isJson()) return
       if (written.count === 0) stderr.write(`${list.empty}\n`)
-      else if (written.isCut) stderr.write(`The first ${written.count} are shown: --all, or --limit N.\n`)
+      else if (written.isCut) stderr.write(`The first ${written.count} are shown; --all shows all.\n`)
     },
     raw: (data) => void stdout.write(data),
     note: (text) => void (isJson() || stderr.write(`${text}\n`)),
@@ -171,7 +171,7 @@ function tableWriter<Row>(
     if (waiting.length === 0) return ''
     const lines: string[] = []
     if (widths === null) {
-      widths = layoutTable(columns, waiting, to.stdout.columns ?? 80)
+      widths = layoutTable(columns, waiting, to.stdout.columns || 80)
       lines.push(formatHeader(columns, widths, to.style))
     }
     for (const row of waiting) lines.push(formatRow(columns, row, widths, to.style))

@@ -6,6 +6,7 @@ import { addExamples } from './examples.ts'
 import { FoundProblems } from './failure.ts'
 import { printable } from '../base/text.ts'
 import { plural } from './import.ts'
+import { wrapText } from './text-width.ts'
 
 export function registerPolicy(program: Command, cli: CliContext): void {
   addExamples(
@@ -35,10 +36,12 @@ async function check(cli: CliContext): Promise<void> {
 
 function report(cli: CliContext, findings: readonly PolicyFinding[], profiles: number): string[] {
   const { style } = cli.output
-  const lines = findings.map(({ severity, profile, issuer, message, rule }) => {
+  const room = cli.output.isTerminal ? Math.max(30, cli.output.width - 9) : Infinity
+  const lines = findings.flatMap(({ severity, profile, issuer, message, rule }) => {
     const mark = severity === 'error' ? style.red('error  ') : style.yellow('warning')
     const about = profile === null ? `issuer ${issuer}` : `profile ${profile}`
-    return `${mark}  ${about}: ${printable(message)} ${style.dim(`[${rule}]`)}`
+    const [first = '', ...rest] = wrapText(printable(`${about}: ${message} [${rule}]`), room)
+    return [`${mark}  ${first}`, ...rest.map((line) => `         ${line}`)]
   })
   const errors = findings.filter(({ severity }) => severity === 'error').length
   const warnings = findings.length - errors

@@ -132,6 +132,7 @@ function createRoot(cli: CliContext): Command {
     )
     .addOption(new Option('--json', 'print JSON: camelCase keys, lists as arrays, instants as ISO 8601'))
     .version(cli.version, '-V, --version', 'print the version')
+    .commandsGroup('Other:')
     .helpCommand('help [command]', 'help for a command')
     .helpOption('-h, --help', 'print this help')
     .addHelpText('after', () => `\n${exitCodeHelp()}`)

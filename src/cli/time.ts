@@ -19,6 +19,7 @@ export function describeLeft(notAfter: Instant, now: Instant): string {
 /** `5 minutes ago`; `never` for null. */
 export function ago(at: Instant | null, now: Instant): string {
   if (at === null) return 'never'
+  if (Math.abs(now - at) < minuteMs) return 'just now'
   return at > now ? `in ${span(at - now)}` : `${span(now - at)} ago`
 }
 
