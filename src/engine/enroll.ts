@@ -188,6 +188,7 @@ export async function shape(
       createdAt: now,
     },
     purpose: profile.purpose,
+    keyEnciphermentExpected: profile.keyUsage.includes('keyEncipherment'),
     actor: actors.device(device.id),
     details: {
       applicant: applicant.kind,

@@ -10,7 +10,7 @@ import { assert, assertNever, InvariantError, Refusal } from '../base/errors.ts'
 import type { CertificateId } from '../base/id.ts'
 import { assembleCertificate, type Certificate } from '../pki/certificate.ts'
 import type { PublicKey } from '../pki/key.ts'
-import { lintCertificate } from '../pki/lint.ts'
+import { lintCertificate, type LintPurpose } from '../pki/lint.ts'
 import { verifySignature, type SignatureAlgorithm } from '../pki/signature.ts'
 import type { CertificateRecord } from '../store/certificate-record.ts'
 import {
@@ -41,7 +41,9 @@ export interface Issuance {
   readonly signer: Signer
   /** The inventory row; `tbs` in it is what will be signed. */
   readonly certificate: NewCertificate
-  readonly purpose: 'device' | 'ca' | 'server' | 'matter-dac'
+  readonly purpose: LintPurpose
+  /** The profile wants keyEncipherment on purpose, for protocols that need it (SCEP). */
+  readonly keyEnciphermentExpected?: boolean
   readonly actor: string
   /** Further details of the fact `certificate.issued`. */
   readonly details?: FactDetails
@@ -110,8 +112,12 @@ export async function issueCertificate(engine: Engine, issuance: Issuance, now: 
   }
 }
 
-function lint({ signer, certificate, purpose }: Issuance): void {
-  const findings = lintCertificate({ tbs: certificate.tbs, issuer: signer.certificate, context: { purpose } })
+function lint({ signer, certificate, purpose, keyEnciphermentExpected = false }: Issuance): void {
+  const findings = lintCertificate({
+    tbs: certificate.tbs,
+    issuer: signer.certificate,
+    context: { purpose, keyEnciphermentExpected },
+  })
   const first = findings.find(({ severity }) => severity === 'error')
   if (!first) return
   throw new Refusal(
@@ -148,8 +154,6 @@ async function reserve(
       deviceId: certificate.deviceId,
       profile: certificate.profile,
       profileHash: certificate.profileHash,
-      protocol: certificate.protocol,
-      spkiSha256: certificate.spkiHash,
       tbsSha256: sha256Hex(certificate.tbs),
     },
   })
@@ -270,14 +274,12 @@ async function commit(
     details: {
       ...details,
       deviceId: record.deviceId,
-      slot: record.slot,
-      subject: record.subject,
       notAfter: iso(record.notAfter),
       sha256: sha256Hex(der),
     },
   })
   await store.transaction(async (tx) => {
-    if (!(await markIssued(tx, id, der, now))) {
+    if (!(await markIssued(tx, record, der, now))) {
       throw new Refusal('overloaded', 'signing took so long that the reservation was given up: ask again')
     }
     await onCommit?.(tx, record)

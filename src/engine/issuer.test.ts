@@ -66,20 +66,14 @@ forEachEngine((start) => {
       ],
     )
     const facts = await recentFacts(engine.store.db, { limit: 10 })
-    assert.deepEqual(facts.map(({ action, subject }) => `${action} ${subject.split(':')[0]}`).toReversed(), [
-      ...[
-        'issuer.intended issuer',
-        'issuance.intended certificate',
-        'issuer.created issuer',
-        'certificate.issued certificate',
-      ],
-      ...[
-        'issuer.intended issuer',
-        'issuance.intended certificate',
-        'issuer.created issuer',
-        'certificate.issued certificate',
-      ],
-    ])
+    const each = [
+      'issuer.intended issuer',
+      'issuance.intended certificate',
+      'issuer.created issuer',
+      'certificate.issued certificate',
+    ]
+    const written = facts.map(({ action, subject }) => `${action} ${subject.split(':')[0]}`)
+    assert.deepEqual(written.toReversed(), each.concat(each))
     assert.equal(readFact(facts[0]?.entry ?? assert.fail()).actor, testActor)
   })
 

@@ -169,7 +169,7 @@ async function certify(engine: Engine, certification: Certification): Promise<vo
     ? plan.subject
     : parseNameText(unfinished.subject)
   const signatureAlgorithm = parent?.signatureAlgorithm ?? defaultSignatureAlgorithm(key.algorithm)
-  const serialNumber = newSerialNumber(engine.random)
+  const serialNumber = newSerialNumber(engine.random, now)
   const content = draft({
     issuer: parent ? draftIssuer(parent) : { subject, signatureAlgorithm },
     key,

@@ -127,8 +127,12 @@ function attribute(name: Name, type: string): string | null {
   return name.flat().find((one) => one.type === type)?.value ?? null
 }
 
-/** Any text as an RFC 4514 value: every octet that is not a letter or a digit is written in hex, so nothing can be a separator. */
+/** Letters, digits and what separates nothing in RFC 4514, without a space at either end. */
+const plain = /^[A-Za-z0-9._:-]+(?: [A-Za-z0-9._:-]+)*$/
+
+/** Any text as an RFC 4514 value: whatever is not plain is written in hex, so nothing can be a separator. */
 function escaped(value: string): string {
+  if (plain.test(value)) return value
   return value.replaceAll(/[^A-Za-z0-9]/gu, (character) =>
     toHex(Buffer.from(character, 'utf8')).replaceAll(/../g, String.raw`\$&`),
   )

@@ -47,7 +47,7 @@ export async function issueServerCertificate(
   const key = parsePublicKey(spki)
   checkPublicKey(key)
   const start = Math.floor(now / secondMs) * secondMs
-  const serialNumber = newSerialNumber(engine.random)
+  const serialNumber = newSerialNumber(engine.random, now)
   const crlShard = shardOf(serialNumber, issuer.record.crlShards)
   const isRsa = key.details.kind === 'rsa'
   const content = draft({

@@ -1,7 +1,7 @@
 /** The server makes a device's key (RFC 7030 §4.4): off unless a profile allows it, because keys belong into devices. */
 import { Refusal } from '../base/errors.ts'
 import { parseCsr } from '../pki/csr.ts'
-import { generateKeyPair, parsePublicKey, type KeyAlgorithm } from '../pki/key.ts'
+import { generateKeyPairAsync, parsePublicKey, type KeyAlgorithm } from '../pki/key.ts'
 import type { CertificateRecord } from '../store/certificate-record.ts'
 import { actors, fact, recordFacts, subjects } from './audit.ts'
 import type { Engine } from './context.ts'
@@ -55,7 +55,7 @@ async function generate(engine: Engine, request: EnrollRequest): Promise<ServerK
       `profile ${profile.name} does not let the server make keys: make the key on the device and use simpleenroll`,
     )
   }
-  const { privateKey, spki } = generateKeyPair(algorithmFor(profile, csr.spki))
+  const { privateKey, spki } = await generateKeyPairAsync(algorithmFor(profile, csr.spki))
   const key = parsePublicKey(spki)
   // 3 repeat? never: the key is new
   const { predecessor, keyHolders } = await findRepeat(engine, {
