@@ -12,7 +12,7 @@ import {
   type NewCertificateRow,
 } from './certificate-record.ts'
 import { engineOf, locked, prepared, preparedInsert } from './prepared.ts'
-import { rollupOf, type ExpiryKey } from './rollups.ts'
+import { unitEndOf, type ExpiryKey } from './unit-end.ts'
 import type { Tx } from './schema.ts'
 
 export type { CertificateRecord, CertificateStatus }
@@ -78,7 +78,7 @@ export async function reserveCertificate(
   const { rows, insertId, numAffectedRows } = await insertReserved(tx, row)
   const id = rows[0]?.id ?? (numAffectedRows === 1n ? Number(insertId) : null)
   if (id !== null) {
-    rollupOf(tx).add('certificates.reserved', 1)
+    unitEndOf(tx).add('certificates.reserved', 1)
     return { id: id as CertificateId }
   }
   const conflict = (await selectByClaim(tx, row)).rows[0]
@@ -122,10 +122,10 @@ export async function markIssued(
 ): Promise<boolean> {
   const { numAffectedRows } = await updateIssued(tx, { id: certificate.id, der, at: issuedAt })
   if (numAffectedRows !== 1n) return false
-  const rollup = rollupOf(tx)
-  rollup.add('certificates.reserved', -1)
-  rollup.add('certificates.issued', 1)
-  rollup.addExpiry(certificate, 1)
+  const end = unitEndOf(tx)
+  end.add('certificates.reserved', -1)
+  end.add('certificates.issued', 1)
+  end.addExpiry(certificate, 1)
   return true
 }
 
@@ -141,8 +141,8 @@ const updateAbandoned = prepared((db, p: { id: number; reason: string }) =>
 export async function abandonCertificate(tx: Tx, id: CertificateId, reason: string): Promise<boolean> {
   const { numAffectedRows } = await updateAbandoned(tx, { id, reason })
   if (numAffectedRows === 0n) return false
-  rollupOf(tx).add('certificates.reserved', -1)
-  rollupOf(tx).add('certificates.abandoned', 1)
+  unitEndOf(tx).add('certificates.reserved', -1)
+  unitEndOf(tx).add('certificates.abandoned', 1)
   return true
 }
 
@@ -196,10 +196,10 @@ export async function setStatus(tx: Tx, id: CertificateId, change: StatusChange)
       await updateRevoked(tx, { id, reason: change.reason, at: change.revokedAt })
       break
   }
-  const rollup = rollupOf(tx)
-  rollup.add(`certificates.${before}`, -1)
-  rollup.add(`certificates.${change.status}`, 1)
-  if (isLiveStatus(before) && change.status !== 'confirmed') rollup.addExpiry(expiryKey(row), -1)
+  const end = unitEndOf(tx)
+  end.add(`certificates.${before}`, -1)
+  end.add(`certificates.${change.status}`, 1)
+  if (isLiveStatus(before) && change.status !== 'confirmed') end.addExpiry(expiryKey(row), -1)
   return true
 }
 
@@ -260,11 +260,11 @@ export async function insertCertificates<Certificate extends Omit<CertificateRec
 ): Promise<Certificate[]> {
   const rows = certificates.map(toCertificateRow)
   const left = await insertNew(tx, rows)
-  const rollup = rollupOf(tx)
+  const end = unitEndOf(tx)
   for (const row of rows) {
     if (left.has(row)) continue
-    rollup.add(`certificates.${row.status}`, 1)
-    if (isLiveStatus(row.status as CertificateStatus)) rollup.addExpiry(expiryKey(row), 1)
+    end.add(`certificates.${row.status}`, 1)
+    if (isLiveStatus(row.status as CertificateStatus)) end.addExpiry(expiryKey(row), 1)
   }
   return left.size === 0 ? [] : certificates.filter((_, i) => left.has(rows[i] as NewCertificateRow))
 }
@@ -304,9 +304,9 @@ export async function moveLiveCertificates(
     )
     .execute()
   if (cohort === undefined) return
-  const rollup = rollupOf(tx)
+  const end = unitEndOf(tx)
   for (const row of live) {
-    rollup.addExpiry(expiryKey(row), -1)
-    rollup.addExpiry(expiryKey({ ...row, cohort }), 1)
+    end.addExpiry(expiryKey(row), -1)
+    end.addExpiry(expiryKey({ ...row, cohort }), 1)
   }
 }

@@ -1,11 +1,11 @@
 /** Sums that pages show, read from the roll-ups instead of from the rows. */
 import { sql } from 'kysely'
-import { rollupOf } from './rollups.ts'
+import { unitEndOf } from './unit-end.ts'
 import type { Queries, Tx } from './schema.ts'
 
 /** Counts for later display, such as `est.refusals`: written with the transaction, last. */
 export function addCounters(tx: Tx, deltas: Readonly<Record<string, number>>): void {
-  for (const [name, delta] of Object.entries(deltas)) rollupOf(tx).add(name, delta)
+  for (const [name, delta] of Object.entries(deltas)) unitEndOf(tx).add(name, delta)
 }
 
 /** @param prefix `devices.` or `certificates.` gives one sum for each state or status; sums of 0 may be missing */

@@ -5,7 +5,7 @@ import type { DeviceId } from '../base/id.ts'
 import { moveLiveCertificates } from './certificates.ts'
 import { assertLimit, pageOf, type Page, type PageRequest } from './page.ts'
 import { locked, prepared, preparedInsert } from './prepared.ts'
-import { rollupOf } from './rollups.ts'
+import { unitEndOf } from './unit-end.ts'
 import type { DeviceTable, Queries, Tx } from './schema.ts'
 
 export type DeviceState = 'registered' | 'active' | 'quarantined' | 'decommissioned'
@@ -111,11 +111,11 @@ const insertNew = preparedInsert<DeviceTable>((db, rows) =>
 export async function insertDevices(tx: Tx, devices: readonly DeviceRecord[]): Promise<DeviceId[]> {
   const rows = devices.map(toRow)
   const left = await insertNew(tx, rows)
-  const rollup = rollupOf(tx)
+  const end = unitEndOf(tx)
   const known: DeviceId[] = []
   for (const row of rows) {
     if (left.has(row)) known.push(row.id as DeviceId)
-    else rollup.add(`devices.${row.state}`, 1)
+    else end.add(`devices.${row.state}`, 1)
   }
   return known
 }
@@ -163,8 +163,8 @@ export async function setDeviceState(tx: Tx, id: DeviceId, state: DeviceState): 
   if (before === undefined) return null
   if (before === state) return before
   await updateState(tx, { id, state })
-  rollupOf(tx).add(`devices.${before}`, -1)
-  rollupOf(tx).add(`devices.${state}`, 1)
+  unitEndOf(tx).add(`devices.${before}`, -1)
+  unitEndOf(tx).add(`devices.${state}`, 1)
   return before
 }
 

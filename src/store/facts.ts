@@ -1,16 +1,11 @@
 /** Facts: immutable audit events, written in the transaction of the change that they describe, sealed afterwards. */
 import { sql } from 'kysely'
-import type { Instant } from '../base/clock.ts'
+import { assert } from '../base/errors.ts'
 import { prepared, preparedRows } from './prepared.ts'
 import type { Queries, Tx } from './schema.ts'
+import { unitEndOf, type NewFact } from './unit-end.ts'
 
-export interface NewFact {
-  readonly at: Instant
-  readonly action: string
-  readonly subject: string
-  /** The exact canonical bytes that are hashed. */
-  readonly entry: Uint8Array
-}
+export type { NewFact }
 
 export interface FactRecord extends NewFact {
   readonly id: number
@@ -30,20 +25,13 @@ function toRecord(row: FactRow): FactRecord {
   return { id, at, action, subject, entry, logIndex }
 }
 
-const insertFacts = preparedRows<NewFact, never>((db, rows) =>
-  db.insertInto('facts').values(
-    rows.map((row) => ({
-      at: row.at,
-      action: row.action,
-      subject: row.subject,
-      entry: row.entry,
-      log_index: null,
-    })),
-  ),
-)
-
+/** Written at the end of the unit of work, in this order; the unit itself cannot read them back. */
 export async function appendFacts(tx: Tx, facts: readonly NewFact[]): Promise<void> {
-  await insertFacts(tx, facts)
+  const end = unitEndOf(tx)
+  for (const fact of facts) {
+    assert(Number.isSafeInteger(fact.at) && fact.entry.byteLength > 0, 'a fact has an instant and an entry')
+    end.facts.push(fact)
+  }
 }
 
 // index: facts_unsealed

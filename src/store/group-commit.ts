@@ -9,7 +9,7 @@ import { InvariantError, Refusal } from '../base/errors.ts'
 import type { Random } from '../base/random.ts'
 import { backoffMs } from '../base/retry.ts'
 import { isSqliteBusy, sqliteRefusal, type SqliteConnection } from './dialects/sqlite.ts'
-import { closeRollup, openRollup, Rollup, rollupOf, writeRollup } from './rollups.ts'
+import { closeUnitEnd, openUnitEnd, UnitEnd, unitEndOf, writeUnitEnd } from './unit-end.ts'
 import type { Tx } from './schema.ts'
 import type { TransactionGuard, Unit, Work } from './transaction.ts'
 
@@ -146,7 +146,7 @@ export class GroupCommit {
   /** Runs units from the queue until the group is full. Throws when the whole group is lost. */
   async #units(done: Queued[]): Promise<void> {
     const { connection, database } = this.#parts
-    const rollup = new Rollup()
+    const end = new UnitEnd()
     const elapsed = stopwatch()
     // Every query of SQLite is synchronous, so a whole group runs within one turn of the event loop. A turn that passes
     // means that the unit waits for a timer, a socket or a thread, and with it everyone behind it.
@@ -160,7 +160,7 @@ export class GroupCommit {
         // a copy in memory of every page that each of its statements changes: an import is ten times as fast without.
         const isFirst = done.length === 1
         if (!isFirst) connection.run('savepoint unit', [])
-        const outcome = await this.#work(unit, rollup)
+        const outcome = await this.#work(unit, end)
         unit.outcome = outcome
         if (isFirst && 'error' in outcome) {
           if (database.isTransaction) database.exec('rollback')
@@ -174,27 +174,27 @@ export class GroupCommit {
         }
         if (done.length >= groupUnits || elapsed() >= groupMs) break
       }
-      await this.#writeRollup(rollup)
+      await this.#writeUnitEnd(end)
     } finally {
       watch.stop()
     }
   }
 
-  async #work(unit: Queued, rollup: Rollup): Promise<Outcome> {
+  async #work(unit: Queued, end: UnitEnd): Promise<Outcome> {
     const { guard, tx } = this.#parts
     this.#current = unit
-    openRollup(tx)
+    openUnitEnd(tx)
     try {
       const value = await new Promise((resolve, reject) => {
         this.#abandonCurrent = () => reject(new InvariantError(foreignWait))
         guard.enter(unit, () => unit.work(tx)).then(resolve, reject)
       })
-      rollup.merge(rollupOf(tx))
+      end.merge(unitEndOf(tx))
       return { value }
     } catch (error) {
       return { error }
     } finally {
-      closeRollup(tx)
+      closeUnitEnd(tx)
       unit.isOpen = false
       this.#current = null
       this.#abandonCurrent = () => {}
@@ -203,7 +203,7 @@ export class GroupCommit {
 
   #abandonCurrent: () => void = () => {}
 
-  async #writeRollup(rollup: Rollup): Promise<void> {
+  async #writeUnitEnd(end: UnitEnd): Promise<void> {
     const { guard, tx } = this.#parts
     const unit: Queued = {
       queuedAt: 0,
@@ -215,7 +215,7 @@ export class GroupCommit {
     }
     this.#current = unit
     try {
-      await guard.enter(unit, () => writeRollup(tx, rollup, 0))
+      await guard.enter(unit, () => writeUnitEnd(tx, end, 0))
     } finally {
       this.#current = null
     }

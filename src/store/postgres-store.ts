@@ -5,7 +5,7 @@ import { backoffMs } from '../base/retry.ts'
 import { isRepeatable, openPool, postgresDialect } from './dialects/postgres.ts'
 import { migrateToLatest, schemaVersion } from './migrations.ts'
 import type { Store, StoreParts } from './open.ts'
-import { closeRollup, openRollup, writeRollup } from './rollups.ts'
+import { closeUnitEnd, openUnitEnd, writeUnitEnd } from './unit-end.ts'
 import type { Schema, Tx } from './schema.ts'
 import { TransactionGuard, type Unit, type Work } from './transaction.ts'
 
@@ -30,10 +30,10 @@ export function openPostgresStore(url: string, parts: StoreParts): Store {
       .setIsolationLevel('read committed')
       .execute(async (tx) => {
         const unit: Unit = { isOpen: true }
-        openRollup(tx)
+        openUnitEnd(tx)
         try {
           const value = await guard.enter(unit, () => work(tx))
-          await writeRollup(tx, closeRollup(tx), slot)
+          await writeUnitEnd(tx, closeUnitEnd(tx), slot)
           return value
         } finally {
           unit.isOpen = false

@@ -61,7 +61,7 @@ import { findIssuer, listIssuers } from './issuers.ts'
 import { findCertificatesLastSeen, findLastSeen, recordLastSeen } from './last-seen.ts'
 import { acquireLease, checkFence, releaseLease } from './leases.ts'
 import { foundation } from './migrations/0001-foundation.ts'
-import { openRollup } from './rollups.ts'
+import { openUnitEnd } from './unit-end.ts'
 import type { Db, Schema, Tx } from './schema.ts'
 import { findSecret, releaseSecret, useSecret } from './secrets.ts'
 import { claimTasks, completeTask, countTasks, enqueueTask, failTask, listTasks, retryTask } from './tasks.ts'
@@ -85,7 +85,7 @@ const connection = new Recording(
 )
 const q: Db = new Kysely<Schema>(kyselyOn(connection))
 const tx: Tx = new Transaction<Schema>(kyselyOn(connection))
-openRollup(tx)
+openUnitEnd(tx)
 
 /** The steps of the plans of all statements that `run` executes, each once. */
 async function planOf(run: () => Promise<unknown>): Promise<string[]> {

@@ -1,13 +1,21 @@
 /**
- * Roll-ups: sums that pages show, kept in the same transaction as the rows they count. A unit of work collects its
- * changes in memory and they are written last, so that the rows' locks are held for the shortest time; on SQLite all
- * units of one physical commit share one write. Inside the unit the sums read as they were before it.
+ * What a unit of work collects in memory and writes last: facts, and roll-ups, the sums that pages show. So the locks on
+ * the rows of the sums are held for the shortest time, and on SQLite all units of one physical commit share one statement
+ * for the facts and one for each sum. It is the same transaction; only the unit itself cannot read it back.
  */
 import { sql } from 'kysely'
 import { assert } from '../base/errors.ts'
 import { dayMs, type Instant } from '../base/clock.ts'
 import { preparedRows } from './prepared.ts'
 import type { Schema, Tx } from './schema.ts'
+
+export interface NewFact {
+  readonly at: Instant
+  readonly action: string
+  readonly subject: string
+  /** The exact canonical bytes that are hashed. */
+  readonly entry: Uint8Array
+}
 
 /** What identifies one sum of certificates that are live and expire on one day. */
 export interface ExpiryKey {
@@ -17,9 +25,10 @@ export interface ExpiryKey {
   readonly cohort: string | null
 }
 
-export class Rollup {
+export class UnitEnd {
   readonly counters = new Map<string, number>()
   readonly expiries = new Map<string, ExpiryCell>()
+  readonly facts: NewFact[] = []
 
   add(name: string, delta: number): void {
     this.counters.set(name, (this.counters.get(name) ?? 0) + delta)
@@ -35,7 +44,8 @@ export class Rollup {
     else this.expiries.set(id, { day, issuer_id: key.issuerId, profile, cohort, count: delta })
   }
 
-  merge(other: Rollup): void {
+  merge(other: UnitEnd): void {
+    for (const fact of other.facts) this.facts.push(fact)
     for (const [name, delta] of other.counters) this.add(name, delta)
     for (const [id, cell] of other.expiries) {
       const own = this.expiries.get(id)
@@ -53,24 +63,24 @@ interface ExpiryCell {
   count: number
 }
 
-const open = new WeakMap<Tx, Rollup>()
+const open = new WeakMap<Tx, UnitEnd>()
 
-/** For the engines only: begins to collect for one unit of work. */
-export function openRollup(tx: Tx): void {
-  open.set(tx, new Rollup())
+/** For the stores only: begins to collect for one unit of work. */
+export function openUnitEnd(tx: Tx): void {
+  open.set(tx, new UnitEnd())
 }
 
-/** For the engines only: ends the collection. */
-export function closeRollup(tx: Tx): Rollup {
-  const rollup = rollupOf(tx)
+/** For the stores only: ends the collection. */
+export function closeUnitEnd(tx: Tx): UnitEnd {
+  const end = unitEndOf(tx)
   open.delete(tx)
-  return rollup
+  return end
 }
 
-export function rollupOf(tx: Tx): Rollup {
-  const rollup = open.get(tx)
-  assert(rollup, 'sums change only inside a unit of work')
-  return rollup
+export function unitEndOf(tx: Tx): UnitEnd {
+  const end = open.get(tx)
+  assert(end, 'facts and sums change only inside a unit of work')
+  return end
 }
 
 const upsertCounters = preparedRows<Schema['counters'], never>((db, rows) =>
@@ -102,17 +112,31 @@ const upsertExpiries = preparedRows<Schema['expiry_counts'], never>((db, rows) =
     ),
 )
 
+const insertFacts = preparedRows<NewFact, never>((db, rows) =>
+  db.insertInto('facts').values(
+    rows.map((row) => ({
+      at: row.at,
+      action: row.action,
+      subject: row.subject,
+      entry: row.entry,
+      log_index: null,
+    })),
+  ),
+)
+
 /**
- * Writes the sums, in the order of their keys so that two writers cannot wait for each other in a circle.
+ * Writes the facts in their order, and the sums in the order of their keys so that two writers cannot wait for each other
+ * in a circle.
  * @param slot which copy of each sum to add to: PostgreSQL spreads writers over several, a reader adds them up
  */
-export async function writeRollup(tx: Tx, rollup: Rollup, slot: number): Promise<void> {
-  const counters = [...rollup.counters].filter(([, delta]) => delta !== 0).sort(byKey)
+export async function writeUnitEnd(tx: Tx, end: UnitEnd, slot: number): Promise<void> {
+  await insertFacts(tx, end.facts)
+  const counters = [...end.counters].filter(([, delta]) => delta !== 0).sort(byKey)
   await upsertCounters(
     tx,
     counters.map(([name, value]) => ({ name, slot, value })),
   )
-  const expiries = [...rollup.expiries].filter(([, cell]) => cell.count !== 0).sort(byKey)
+  const expiries = [...end.expiries].filter(([, cell]) => cell.count !== 0).sort(byKey)
   await upsertExpiries(
     tx,
     expiries.map(([, cell]) => Object.assign(cell, { slot })),
