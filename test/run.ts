@@ -9,7 +9,7 @@ import { printFile, printRings, printTotals, skippedTests } from './run/report.t
 
 const help = `usage: npm test -- [options] [part of a file name …]
 
-  --ring NAME      only this ring (may be repeated): unit, tidy, conformance, interop, e2e, …
+  --ring NAME      only this ring (may be repeated): unit, tidy, wire, interop, e2e, …
   --name REGEXP    only tests whose name matches
   --no-skips       a skipped test or an empty ring is a failure (the default when CI=true)
   --jobs N         test files at once (default: one per core, at least two)
@@ -21,7 +21,7 @@ exit codes: 0 all passed, 1 a test failed, 2 wrong arguments or no such test, 3 
 const manyFiles = 8
 
 /** Without a filter, each of these must have run; a missing one would otherwise pass unnoticed. */
-const expectedRings = ['unit', 'tidy', 'conformance', 'interop', 'e2e']
+const expectedRings = ['unit', 'tidy', 'wire', 'interop', 'e2e']
 
 async function main(): Promise<number> {
   const { values: options, positionals } = parseArgs({

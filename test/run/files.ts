@@ -7,7 +7,7 @@ export interface TestFile {
 }
 
 /** Rings that wait for other programs go first: they take longest, and the unit tests fill the gaps. */
-const longRingsFirst = ['e2e', 'crash', 'interop', 'wire', 'conformance', 'engines']
+const longRingsFirst = ['e2e', 'crash', 'interop', 'wire', 'fuzz']
 
 /** All test files of the checkout (the working directory), the slow rings first. */
 export function findTestFiles(): TestFile[] {

@@ -96,7 +96,7 @@ test('fails on anything skipped with --no-skips and with CI=true, by an exit cod
 })
 
 test('fails on a ring that has no test at all with --no-skips', (t) => {
-  const rings = ['test/conformance/a', 'test/e2e/a', 'test/interop/a', 'test/tidy', 'src/a']
+  const rings = ['test/wire/a', 'test/e2e/a', 'test/interop/a', 'test/tidy', 'src/a']
   const all = Object.fromEntries(rings.map((path) => [`${path}.test.ts`, passing]))
   assert.equal(runOver(t, all, ['--no-skips']).code, 0)
   const { 'test/e2e/a.test.ts': _, ...others } = all
