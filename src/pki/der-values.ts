@@ -2,6 +2,7 @@
 import { toHex } from '../base/bytes.ts'
 import type { Instant } from '../base/clock.ts'
 import { DerFields, type DerNode, describe, expectKind, isKind, malformed } from './der.ts'
+import { decodeTime } from './der-time.ts'
 import { decodeOid } from './oid.ts'
 
 export function readBoolean(node: DerNode, what: string): boolean {
@@ -181,51 +182,11 @@ function universalText(node: DerNode, what: string): string {
   return text
 }
 
-/**
- * UTCTime `YYMMDDhhmmssZ` (1950 to 2049) or GeneralizedTime `YYYYMMDDhhmmssZ`, the only forms of RFC 5280 §4.1.2.5:
- * with seconds, without fractions, in UTC, no leap second.
- */
+/** UTCTime or GeneralizedTime in the forms of RFC 5280 §4.1.2.5: `decodeTime`. */
 export function readTime(node: DerNode, what: string): Instant {
-  const isUtcTime = isKind(node, 'utcTime')
-  if (!isUtcTime && !isKind(node, 'generalizedTime'))
-    malformed(`${what}: expected a time, found ${describe(node)}`)
-  const yearDigits = isUtcTime ? 2 : 4
-  const { source, contentStart, end } = node
-  if (end - contentStart !== yearDigits + 11 || source[end - 1] !== 0x5a)
-    malformed(`${what}: time not in the form …ssZ`)
-  let year = 0
-  for (let index = 0; index < yearDigits; index++) {
-    year = year * 10 + digit(source[contentStart + index] as number, what)
-  }
-  if (isUtcTime) year += year < 50 ? 2000 : 1900
-  const field = (index: number): number => {
-    const at = contentStart + yearDigits + index * 2
-    return digit(source[at] as number, what) * 10 + digit(source[at + 1] as number, what)
-  }
-  const [month, day, hour, minute, second] = [field(0), field(1), field(2), field(3), field(4)]
-  if (month < 1 || month > 12 || day < 1 || day > daysIn(year, month)) malformed(`${what}: no such day`)
-  if (hour > 23 || minute > 59 || second > 59) malformed(`${what}: no such time of day`)
-  return ((daysSinceEpoch(year, month, day) * 24 + hour) * 60 + minute) * 60_000 + second * 1000
-}
-
-function digit(octet: number, what: string): number {
-  if (octet < 0x30 || octet > 0x39) malformed(`${what}: time with a character that is no digit`)
-  return octet - 0x30
-}
-
-function daysIn(year: number, month: number): number {
-  if (month === 2) return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0) ? 29 : 28
-  return month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31
-}
-
-/** Days from 1970-01-01 in the proleptic Gregorian calendar; Date.UTC would read the years 0 to 99 as 1900 to 1999. */
-function daysSinceEpoch(year: number, month: number, day: number): number {
-  const shifted = month <= 2 ? year - 1 : year
-  const era = Math.floor(shifted / 400)
-  const yearOfEra = shifted - era * 400
-  const dayOfYear = Math.floor((153 * (month + (month > 2 ? -3 : 9)) + 2) / 5) + day - 1
-  const dayOfEra = yearOfEra * 365 + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100) + dayOfYear
-  return era * 146_097 + dayOfEra - 719_468
+  const kind = isKind(node, 'utcTime') ? 'utcTime' : 'generalizedTime'
+  if (!isKind(node, kind)) malformed(`${what}: expected a time, found ${describe(node)}`)
+  return decodeTime(kind, node.source, node.contentStart, node.end) ?? malformed(`${what}: not a time`)
 }
 
 /**

@@ -85,6 +85,8 @@ describe('refuses', () => {
     ['an identifier of 65 octets', `0641${'01'.repeat(65)}`, /too long/],
     ['BMPString of odd length', '1e0141', /BMPString/],
     ['UniversalString of three octets', '1c03000041', /UniversalString/],
+    ['UTCTime that holds no digits', '180801020304050607 08', /time not in the form/],
+    ['UTCTime without seconds', '170b323631313230303030305a', /time not in the form/],
     ['constructed OCTET STRING', '2403 040100', /constructed string/],
     ['constructed BIT STRING', '2304 03020001', /constructed string/],
     ['constructed UTF8String', '2c03 0c0141', /constructed string/],

@@ -2,10 +2,12 @@
  * Strict DER (X.690 §8, §10, §11) reader. One value, the whole input, no copies: nodes are views on the input, so the
  * caller must not change the bytes afterwards. What BER allows and DER does not is refused here, before any meaning
  * is read: indefinite and non-minimal lengths, non-minimal tags, INTEGERs and OBJECT IDENTIFIER arcs, constructed strings,
- * BOOLEANs other than 00 and FF, set bits in the unused part of a BIT STRING, unsorted SETs, trailing bytes. Types that
- * no PKIX structure uses (REAL, EXTERNAL, RELATIVE-OID, …) are refused as well. Time is linear in the input size.
+ * BOOLEANs other than 00 and FF, set bits in the unused part of a BIT STRING, odd forms of time, unsorted SETs, trailing
+ * bytes. Types that no PKIX structure uses (REAL, EXTERNAL, RELATIVE-OID, …) are refused as well. The time that reading
+ * takes is linear in the size of the input.
  */
 import { Refusal } from '../base/errors.ts'
+import { decodeTime } from './der-time.ts'
 import { maxArcOctets, maxOidOctets } from './oid.ts'
 
 export type DerClass = 'universal' | 'application' | 'context' | 'private'
@@ -318,6 +320,13 @@ function checkPrimitive(bytes: Uint8Array, tag: number, start: number, end: numb
     case derTags.oid:
       checkOid(bytes, start, end)
       return
+    case derTags.utcTime:
+    case derTags.generalizedTime: {
+      const kind = tag === derTags.utcTime ? 'utcTime' : 'generalizedTime'
+      if (decodeTime(kind, bytes, start, end) === null)
+        malformed('DER: time not in the form of RFC 5280 §4.1.2.5')
+      return
+    }
     case derTags.bmpString:
       if (length % 2 !== 0) malformed('DER: BMPString of odd length')
       return
