@@ -60,6 +60,7 @@ export {
   keyAlgorithms,
   parsePublicKey,
 } from './key.ts'
+export { type LintContext, type LintFinding, type LintRequest, lintCertificate } from './lint.ts'
 export { type NameConstraint, type NameConstraints, encodeNameConstraints } from './name-constraints.ts'
 export { formatName, parseNameText } from './name-text.ts'
 export { type AttributeTypeAndValue, type Name, type Rdn, encodeName, equalNames } from './name.ts'
