@@ -38,7 +38,7 @@ export class UnitEnd {
     const day = Math.floor(key.notAfter / dayMs)
     const profile = key.profile ?? ''
     const cohort = key.cohort ?? ''
-    const id = `${String(day).padStart(7, '0')}\0${key.issuerId}\0${profile}\0${cohort}`
+    const id = `${String(day).padStart(7, '0')}\0${cohort}\0${profile}\0${key.issuerId}`
     const cell = this.expiries.get(id)
     if (cell) cell.count += delta
     else this.expiries.set(id, { day, issuer_id: key.issuerId, profile, cohort, count: delta })
@@ -107,7 +107,7 @@ const upsertExpiries = preparedRows<Schema['expiry_counts'], never>((db, rows) =
     )
     .onConflict((on) =>
       on
-        .columns(['day', 'issuer_id', 'profile', 'cohort', 'slot'])
+        .columns(['day', 'cohort', 'profile', 'issuer_id', 'slot'])
         .doUpdateSet({ count: sql`expiry_counts.count + excluded.count` }),
     ),
 )

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { sql } from 'kysely'
 import { dayMs } from '../../src/base/clock.ts'
 import type { CertificateId, IssuerId } from '../../src/base/id.ts'
 import {
@@ -14,7 +15,7 @@ import {
   type StatusChange,
 } from '../../src/store/certificates.ts'
 import { expiryHistogram, readCounters } from '../../src/store/counters.ts'
-import { insertDevice, insertDevices } from '../../src/store/devices.ts'
+import { findDevice, insertDevice, insertDevices } from '../../src/store/devices.ts'
 import {
   findByIssuerAndSerial,
   findByKey,
@@ -23,6 +24,7 @@ import {
   findCurrent,
   findReserved,
 } from '../../src/store/inventory.ts'
+import { withIndexesLast } from '../../src/store/indexes-last.ts'
 import type { Store } from '../../src/store/open.ts'
 import type { StoreOpener } from '../helpers/stores.ts'
 import {
@@ -263,6 +265,14 @@ function statusConformance(open: StoreOpener): void {
   })
 }
 
+async function indexes(store: Store): Promise<string[]> {
+  const query =
+    store.engine === 'sqlite'
+      ? sql<{ text: string }>`select sql as text from sqlite_schema where type = 'index' and sql is not null`
+      : sql<{ text: string }>`select indexdef as text from pg_indexes where schemaname = 'public'`
+  return (await query.execute(store.db)).rows.map(({ text }) => text).toSorted()
+}
+
 function importConformance(open: StoreOpener): void {
   test('an import leaves out what is there, twice in the batch or stored before, and keeps all others', async () => {
     const store = await open()
@@ -285,6 +295,31 @@ function importConformance(open: StoreOpener): void {
     const counters = await readCounters(store.db, 'certificates.')
     assert.equal(counters.get('certificates.issued'), 150)
     assert.deepEqual(await rolledUp(store), await recount(store))
+  })
+
+  test('an import with its indexes built last ends with the same indexes, or refuses a collision as a whole', async () => {
+    const store = await open()
+    const load = (certificates: Parameters<typeof insertCertificates>[1]) =>
+      store.transaction((tx) =>
+        withIndexesLast(tx, async () => {
+          await insertDevices(tx, [sampleDevice(1), sampleDevice(2)])
+          await insertCertificates(tx, certificates)
+        }),
+      )
+    const twins = [sampleCertificate(1), sampleCertificate(2, { serialNumber: sampleSerial(1) })]
+    await assert.rejects(load(twins), { code: 'already-exists' })
+    assert.equal(await findDevice(store.db, sampleDevice(1).id), null)
+    assert.deepEqual(await rolledUp(store), {})
+    const before = await indexes(store)
+    await load([sampleCertificate(1), sampleCertificate(2)])
+    assert.ok(before.length >= 8)
+    assert.deepEqual(await indexes(store), before)
+    assert.deepEqual(await rolledUp(store), await recount(store))
+    const twice = store.transaction((tx) =>
+      reserveCertificate(tx, sampleReservation(3, { serialNumber: sampleSerial(1) })),
+    )
+    await assert.rejects(twice, /unique/i)
+    assert.equal((await findBySerial(store.db, sampleSerial(2))).length, 1)
   })
 
   test('the histogram counts live certificates by day of notAfter, both ends of the range exact', async () => {

@@ -137,6 +137,10 @@ export function isRepeatable(error: unknown): boolean {
   return code === '40001' || code === '40P01'
 }
 
+export function isPostgresUniqueViolation(error: unknown): boolean {
+  return errorCode(error) === '23505'
+}
+
 const unreachable = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'EPIPE'])
 
 /** Errors of the machine become refusals; anything else is ours and stays as it is. */

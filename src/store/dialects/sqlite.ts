@@ -40,7 +40,6 @@ export function openSqlite({ path, synchronous, cacheKb, isReader }: SqliteFile)
     database.exec(`pragma synchronous = ${synchronous}`)
     database.exec(`pragma wal_autocheckpoint = ${walPages}`)
     database.exec(`pragma cache_size = -${cacheKb}`)
-    database.exec('pragma temp_store = memory')
     if (isReader) database.exec('pragma query_only = on')
   } catch (error) {
     database.close()
@@ -156,6 +155,7 @@ const sqliteIoError = 10
 const sqliteCorrupt = 11
 const sqliteFull = 13
 const sqliteCantOpen = 14
+const sqliteConstraint = 19
 const sqliteNotADatabase = 26
 
 /** The primary result code of an error of SQLite, or null. */
@@ -167,6 +167,11 @@ function resultCode(error: unknown): number | null {
 /** Another process is writing (or recovering, or emptying the log): try again. */
 export function isSqliteBusy(error: unknown): boolean {
   return resultCode(error) === sqliteBusy
+}
+
+/** Called where only a unique constraint can fail. */
+export function isSqliteUniqueViolation(error: unknown): boolean {
+  return resultCode(error) === sqliteConstraint
 }
 
 /** Errors of the machine become refusals; anything else is ours and stays as it is. */

@@ -154,7 +154,7 @@ create table expiry_counts (
   cohort text collate "C" not null,
   slot bigint not null,
   count bigint not null,
-  constraint expiry_counts_pkey PRIMARY KEY (day, issuer_id, profile, cohort, slot)
+  constraint expiry_counts_pkey PRIMARY KEY (day, cohort, profile, issuer_id, slot)
 ) with (fillfactor=50);
 
 create table facts (

@@ -121,7 +121,7 @@ CREATE TABLE expiry_counts (
   cohort text not null,
   slot integer not null,
   count integer not null,
-  primary key (day, issuer_id, profile, cohort, slot)
+  primary key (day, cohort, profile, issuer_id, slot)
 ) strict, without rowid;
 
 CREATE TABLE facts (

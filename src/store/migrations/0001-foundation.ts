@@ -245,7 +245,7 @@ function rollups({ int, text, keyed }: Words, engine: Engine): string[] {
       cohort ${text} not null,
       slot ${int} not null,
       count ${int} not null,
-      primary key (day, issuer_id, profile, cohort, slot)
+      primary key (day, cohort, profile, issuer_id, slot)
     ) ${keyed}`,
     ...(engine === 'postgres'
       ? [
