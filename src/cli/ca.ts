@@ -64,6 +64,7 @@ function registerCreate(ca: Command, cli: CliContext): void {
   addExamples(
     ca
       .command('create')
+      .summary('create a root, an intermediate, a Matter PAA or PAI with a new key')
       .description(
         [
           'Create a certificate authority with a new key: a root (25 years), an intermediate under a root (10 years), a Matter',

@@ -44,17 +44,21 @@ function commandsOf(program: Command): CompletedCommand[] {
       path: path.join(' '),
       subcommands: command.commands.map((each) => ({
         name: each.name(),
-        summary: each.summary() || each.description(),
+        summary: each.summary() || firstLine(each.description()),
       })),
       options: [...command.options, ...(command === program ? [] : globals)].flatMap((option) =>
         option.hidden || !option.long
           ? []
-          : [{ flag: option.long, summary: option.description, takesValue: option.required }],
+          : [{ flag: option.long, summary: firstLine(option.description), takesValue: option.required }],
       ),
     },
     ...command.commands.flatMap((each) => visit(each, [...path, each.name()])),
   ]
   return visit(program, [])
+}
+
+function firstLine(text: string): string {
+  return text.split('\n')[0] ?? ''
 }
 
 const scripts: Readonly<Record<Shell, (commands: readonly CompletedCommand[]) => string>> = {
@@ -63,7 +67,10 @@ _perennial() {
   local cur=\${COMP_WORDS[COMP_CWORD]} path="" word i words
   for ((i = 1; i < COMP_CWORD; i++)); do
     word=\${COMP_WORDS[i]}
-    [[ $word == -* ]] && continue
+    case "$word" in
+${indented(valueFlags(commands), 6)}) ((i++)); continue ;;
+      -*) continue ;;
+    esac
     case "\${path:+$path }$word" in
 ${indented(knownPaths(commands), 6)}) path="\${path:+$path }$word" ;;
     esac
@@ -83,7 +90,10 @@ _perennial() {
   local -a offered
   for ((i = 2; i < CURRENT; i++)); do
     word=$words[i]
-    [[ $word == -* ]] && continue
+    case "$word" in
+${indented(valueFlags(commands), 6)}) ((i++)); continue ;;
+      -*) continue ;;
+    esac
     case "\${cmdpath:+$cmdpath }$word" in
 ${indented(knownPaths(commands), 6)}) cmdpath="\${cmdpath:+$cmdpath }$word" ;;
     esac
@@ -117,6 +127,14 @@ function knownPaths(commands: readonly CompletedCommand[]): string {
   return commands.flatMap(({ path }) => (path === '' ? [] : [`"${path}"`])).join('|')
 }
 
+/** Options whose next word is their value and no command. */
+function valueFlags(commands: readonly CompletedCommand[]): string {
+  const flags = commands.flatMap(({ options }) =>
+    options.flatMap(({ flag, takesValue }) => (takesValue ? [flag] : [])),
+  )
+  return [...new Set(flags)].join('|')
+}
+
 function wordsOf({ subcommands, options }: CompletedCommand): string {
   return [...subcommands.map(({ name }) => name), ...options.map(({ flag }) => flag), '--help'].join(' ')
 }
@@ -126,7 +144,7 @@ function zshWords({ subcommands, options }: CompletedCommand): string {
     ...subcommands.map(({ name, summary }) => [name, summary] as const),
     ...options.map(({ flag, summary }) => [flag, summary] as const),
   ]
-  return described.map(([word, summary]) => quoted(`${word}:${summary.replaceAll(':', ' ')}`)).join(' ')
+  return described.map(([word, summary]) => quoted(`${word}:${summary}`)).join(' ')
 }
 
 /** True at the place where the words of this command may come. */

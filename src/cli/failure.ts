@@ -25,6 +25,13 @@ export class FoundProblems extends Error {
   }
 }
 
+/** Ctrl-C at a prompt. */
+export class Interrupted extends Error {
+  constructor() {
+    super('interrupted')
+  }
+}
+
 const meanings: Readonly<Record<number, string>> = {
   3: 'the input is refused: malformed, already there, not allowed by a rule of form',
   4: 'not authorised, or refused by policy',
@@ -50,6 +57,8 @@ export function exitCodeHelp(): string {
 
 export function describeFailure(error: unknown): Failure {
   if (error instanceof FoundProblems) return { exit: error.exit, code: null, message: '', retryAfterMs: null }
+  if (error instanceof Interrupted)
+    return { exit: 130, code: 'interrupted', message: error.message, retryAfterMs: null }
   if (error instanceof CommanderError) return describeUsage(error)
   if (error instanceof Refusal) {
     const { code, message, retryAfterMs } = error

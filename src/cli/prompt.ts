@@ -1,5 +1,5 @@
 /** Questions to the person at the terminal, on standard error, so that standard output stays for answers. */
-import { Refusal } from '../base/errors.ts'
+import { Interrupted } from './failure.ts'
 
 const enter = new Set(['\r', '\n', '\u0004'])
 const erase = new Set(['\b', '\u007f'])
@@ -7,7 +7,7 @@ const interrupt = '\u0003'
 /** Longer than any passphrase that is typed; against a pasted file. */
 const maxLength = 1024
 
-/** Reads a line that is not shown. @throws Refusal `invalid-input` on Ctrl-C */
+/** Reads a line that is not shown. @throws Interrupted on Ctrl-C */
 export async function promptSecret(question: string): Promise<string> {
   const { stdin, stderr } = process
   stderr.write(question)
@@ -20,8 +20,7 @@ export async function promptSecret(question: string): Promise<string> {
       stdin.on('data', (chunk: string) => {
         for (const character of chunk) {
           if (enter.has(character)) return resolve(typed)
-          if (character === interrupt)
-            return reject(new Refusal('invalid-input', 'interrupted at the prompt'))
+          if (character === interrupt) return reject(new Interrupted())
           if (erase.has(character)) typed = [...typed].slice(0, -1).join('')
           else if (typed.length < maxLength) typed += character
         }

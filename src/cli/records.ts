@@ -118,10 +118,10 @@ function readHeader(
       return { tag: field.slice(prefixed.length + 1) }
     const key = keyOf(field, shape)
     if (key !== null) return key
-    throw new Refusal(
-      'malformed',
-      `${name}: unknown column ${field || '(empty)'}${didYouMean(field, shape.keys)} The columns are ${shape.keys.join(', ')}`,
-    )
+    const columns = `${shape.keys.join(', ')}${prefixed ? `, ${prefixed}.NAME` : ''}`
+    const suggestion = didYouMean(field, shape.keys)
+    const rest = suggestion ? `${suggestion} The columns are ${columns}` : `; the columns are ${columns}`
+    throw new Refusal('malformed', `${name}: unknown column ${field || '(empty)'}${rest}`)
   })
   const names = header.map((each) => (typeof each === 'string' ? each : `${shape.prefixed}.${each.tag}`))
   const twice = names.find((each, i) => names.indexOf(each) !== i)

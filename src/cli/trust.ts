@@ -18,6 +18,7 @@ export function registerTrust(program: Command, cli: CliContext): void {
   addExamples(
     trust
       .command('add')
+      .summary('let devices enrol with the factory identity that this CA signed')
       .description(
         [
           'Let devices enrol with the factory identity that this CA of their manufacturer signed. The rule says which part of',

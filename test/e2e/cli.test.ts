@@ -4,7 +4,8 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync
 import { join } from 'node:path'
 import { before, suite, test } from 'node:test'
 import { isUnsafeText } from '../../src/base/text.ts'
-import { perennial as runPerennial, temporaryFolder, type Outcome } from '../helpers/perennial.ts'
+import { mainFile, perennial as runPerennial, temporaryFolder, type Outcome } from '../helpers/perennial.ts'
+import { run } from '../helpers/run.ts'
 
 const folder = temporaryFolder()
 const data = join(folder, 'data')
@@ -305,6 +306,23 @@ suite('the command line', () => {
       writeFileSync(join(path, 'perennial.yaml'), (await perennial('config print --defaults')).stdout)
       assert.equal((await perennial(`config check --data ${path}`)).exitCode, 0)
     })
+  })
+
+  test('bash completion offers commands, options, and files where nothing else fits', async () => {
+    const completions = async (...words: string[]): Promise<string[]> => {
+      const script = [
+        `source <('${process.execPath}' '${mainFile}' completion bash)`,
+        `COMP_WORDS=(${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${words.length - 1}`,
+        `_perennial; printf '%s\\n' "\${COMPREPLY[@]}"`,
+      ].join('\n')
+      const { stdout } = await run('bash', ['-c', script], { cwd: folder })
+      return stdout.toString().trim().split('\n')
+    }
+    assert.deepEqual(await completions('perennial', 'dev'), ['device'])
+    assert.deepEqual(await completions('perennial', '--data', 'device', 'cert', 'ex'), ['export', 'expiry'])
+    assert.deepEqual(await completions('perennial', 'device', 'list', '--s'), ['--site', '--state'])
+    write('unlikely-name.pem', '')
+    assert.deepEqual(await completions('perennial', 'cert', 'inspect', 'unlikely-'), ['unlikely-name.pem'])
   })
 
   test('help and version go to standard output with exit code 0, without colour in a pipe', async () => {
