@@ -13,21 +13,28 @@ import {
 } from '../../src/engine/context.ts'
 import { defaultConnectivity, defaultProfiles } from '../../src/engine/default-profiles.ts'
 import { addDevice, type NewDevice } from '../../src/engine/device.ts'
-import { enroll, type EnrollOutcome, type EnrollRequest, type Peer } from '../../src/engine/enroll.ts'
+import { enroll, type EnrollOutcome, type Peer } from '../../src/engine/enroll.ts'
 import { createIssuer } from '../../src/engine/issuer.ts'
 import type { FaultInjector } from '../../src/engine/ports.ts'
 import { defineProfile, type ProfileInput } from '../../src/engine/profile.ts'
 import { newSecret } from '../../src/engine/secret.ts'
 import { openNoteSigner } from '../../src/engine/signed-note.ts'
-import { parseCertificate } from '../../src/pki/certificate.ts'
-import { formatGeneralName } from '../../src/pki/general-name-text.ts'
-import { formatName } from '../../src/pki/name-text.ts'
 import type { CertificateRecord } from '../../src/store/certificate-record.ts'
 import type { DeviceRecord } from '../../src/store/devices.ts'
 import { openStore, type Store } from '../../src/store/open.ts'
-import { createKey, type CsrOptions, type TestKey } from './ca.ts'
+import { createKey, type TestKey } from './ca.ts'
 import { memoryAuthority, type MemoryAuthority } from './memory-authority.ts'
+import { renewalCsr, requestOf, withCertificate, withSecret } from './requests.ts'
 import { forEachStore } from './stores.ts'
+
+export {
+  renewalCsr,
+  requestOf,
+  stranger,
+  withCertificate,
+  withSecret,
+  type RequestOptions,
+} from './requests.ts'
 
 /** 2026-11-20T12:00:00Z. */
 export const testStart: Instant = Date.UTC(2026, 10, 20, 12)
@@ -127,33 +134,6 @@ export function testSettings({
     repeatWaitMs: 5_000,
     ...settings,
   }
-}
-
-/** A peer that shows nothing. */
-export const stranger: Peer = { address: '192.0.2.1', certificate: null, chain: [], basic: null }
-
-export function withCertificate(certificate: Uint8Array, chain: readonly Uint8Array[] = []): Peer {
-  return { ...stranger, certificate, chain }
-}
-
-export function withSecret(username: string, password: string): Peer {
-  return { ...stranger, basic: { username, password } }
-}
-
-export type RequestOptions = Partial<Omit<EnrollRequest, 'csr' | 'peer'>>
-
-export function requestOf(peer: Peer, csr: Uint8Array, options: RequestOptions = {}): EnrollRequest {
-  return { operation: 'enroll', profile: null, protocol: 'est', tlsUnique: null, ...options, csr, peer }
-}
-
-/** A CSR that asks for the names of the certificate, as RFC 7030 §4.2.2 wants it for a renewal. */
-export function renewalCsr(key: TestKey, certificate: Uint8Array, options: CsrOptions = {}): Uint8Array {
-  const { subject, extensions } = parseCertificate(certificate)
-  return key.csr({
-    subject: formatName(subject),
-    subjectAltNames: (extensions.subjectAltName ?? []).map(formatGeneralName),
-    ...options,
-  })
 }
 
 export async function registerDevice(
