@@ -78,6 +78,12 @@ test('refuses primes that are close together', () => {
   refuses(rsaSpki(p * nextPrime(p + 2n ** 510n)), 'rsa-close-factors')
 })
 
+test('a weak key stays weak however often it is asked about', () => {
+  const p = generatePrimeSync(1024, { bigint: true })
+  const spki = rsaSpki(p * nextPrime(p))
+  for (let count = 0; count < 3; count++) refuses(spki, 'rsa-close-factors')
+})
+
 test('refuses the square of a prime', () => {
   const p = generatePrimeSync(1024, { bigint: true })
   refuses(rsaSpki(p * p), 'rsa-close-factors')

@@ -11,17 +11,28 @@ import type { Curve, KeyDetails, PublicKey } from './key.ts'
 
 /** @throws Refusal `weak-key`, `rule-name: what is wrong and what to do` */
 export function checkPublicKey(key: PublicKey): void {
-  const { details } = key
+  const { details, spkiHash } = key
   switch (details.kind) {
     case 'rsa':
-      return checkRsa(details)
+      return once(spkiHash, () => checkRsa(details))
     case 'ec':
       return checkEc(details)
     case 'ed25519':
-      return checkEd25519(details.point)
+      return once(spkiHash, () => checkEd25519(details.point))
     case 'ml-dsa':
       return checkMlDsa(details.bytes)
   }
+}
+
+/** Keys that passed lately: one request asks about its key when it is decided and again before it is signed. */
+const passed = new Set<string>()
+const maxPassed = 1_024
+
+function once(spkiHash: string, check: () => void): void {
+  if (passed.has(spkiHash)) return
+  check()
+  if (passed.size >= maxPassed) passed.clear()
+  passed.add(spkiHash)
 }
 
 function weak(rule: string, detail: string): never {

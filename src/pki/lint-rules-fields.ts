@@ -1,5 +1,8 @@
 /** Lint rules about version, serial number, names, validity and key. */
+import { Refusal } from '../base/errors.ts'
 import { derTags, readDer } from './der.ts'
+import { checkPublicKey } from './key-check.ts'
+import type { PublicKey } from './key.ts'
 import type { LintRule, LintSubject } from './lint-rule.ts'
 import { keyFamily, signatureFamily, type SignatureAlgorithm } from './signature.ts'
 import { oidName, oids } from './oid.ts'
@@ -84,6 +87,12 @@ export const fieldRules: readonly LintRule[] = [
         : 'mailboxes belong into the subjectAltName, emailAddress is deprecated',
   },
   {
+    rule: 'key-sound',
+    clause: 'SP 800-56A §5.6.2.3, SP 800-89 §5.3.3',
+    severity: 'error',
+    check: ({ key }) => weakness(key),
+  },
+  {
     rule: 'self-signed-names',
     clause: 'RFC 5280 §3.2',
     severity: 'error',
@@ -114,6 +123,16 @@ export const fieldRules: readonly LintRule[] = [
 export function isHashTooShort(keyAlgorithm: string, algorithm: SignatureAlgorithm): boolean {
   if (keyAlgorithm === 'ec-p384') return algorithm === 'ecdsa-sha256'
   return keyAlgorithm === 'ec-p521' && algorithm !== 'ecdsa-sha512'
+}
+
+function weakness(key: PublicKey): string | null {
+  try {
+    checkPublicKey(key)
+    return null
+  } catch (error) {
+    if (error instanceof Refusal) return error.message
+    throw error
+  }
 }
 
 /** The first value of that type in the subject. */

@@ -110,6 +110,12 @@ test('subject text is PrintableString or UTF8String', () => {
   noted.add('subject-string-types')
 })
 
+test('keys are sound', () => {
+  const { spki } = generateKeyPair('ec-p256')
+  spki[spki.length - 1] = (spki[spki.length - 1] as number) ^ 1
+  violates('key-sound', 'device', { spki })
+})
+
 test('self-signed certificates', () => {
   violates('self-signed-names', 'root', { issuerName: parseNameText('CN=Other') })
   violates(['self-signed-is-ca', 'purpose-ca', 'key-cert-sign-in-ca', 'crl-sign-in-leaf'], 'root', {
