@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:f
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
-import { writeFileAtomically } from './file.ts'
+import { createFileAtomically, writeFileAtomically } from './file.ts'
 
 async function temporaryDirectory(t: TestContext): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), 'perennial-file-'))
@@ -36,4 +36,24 @@ test('a directory that is not there fails, and the old file stays as it was', as
   await assert.rejects(writeFileAtomically(join(directory, 'missing', 'file'), 'new', 0o600), {
     code: 'ENOENT',
   })
+})
+
+test('creates a file as a whole, and never over another', async (t) => {
+  const directory = await temporaryDirectory(t)
+  const path = join(directory, 'file')
+  assert.equal(await createFileAtomically(path, 'first', 0o600, 'a'), true)
+  assert.equal(await createFileAtomically(path, 'second', 0o600, 'b'), false)
+  assert.equal(await readFile(path, 'utf8'), 'first')
+  assert.equal((await stat(path)).mode & 0o777, 0o600)
+  assert.deepEqual(await readdir(directory), ['file'])
+})
+
+test('of many who create one file at once, one succeeds', async (t) => {
+  const directory = await temporaryDirectory(t)
+  const path = join(directory, 'file')
+  const names = ['a', 'b', 'c', 'd', 'e', 'f']
+  const created = await Promise.all(names.map((name) => createFileAtomically(path, name, 0o600, name)))
+  assert.equal(created.filter(Boolean).length, 1)
+  assert.equal(await readFile(path, 'utf8'), names[created.indexOf(true)])
+  assert.deepEqual(await readdir(directory), ['file'])
 })
