@@ -21,6 +21,7 @@ import { createIssuer } from './engine/issuer.ts'
 import { seal } from './engine/seal.ts'
 import { encodeVerifierKey } from './engine/signed-note.ts'
 import { ensureServerCertificate } from './server-certificate.ts'
+import { recordSettingsChanges } from './start-checks.ts'
 import type { IssuerRecord } from './store/issuers.ts'
 import { readMeta, writeMetaOnce } from './store/meta.ts'
 
@@ -96,6 +97,7 @@ async function initialiseLocked(options: InitialiseOptions): Promise<Initialisat
     const root = await ensureIssuers(app, options.actor, onMade)
     if (!existsSync(directory.serverCertificateFile)) onMade('EST server certificate and key')
     await ensureServerCertificate(app)
+    await recordSettingsChanges(app)
     await seal(app.engine, clock.now())
     await markReady(directory)
     return {

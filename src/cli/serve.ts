@@ -4,6 +4,7 @@ import { openApp, type App } from '../app.ts'
 import { roles as allRoles, type Role } from '../config/schema.ts'
 import { didYouMean } from '../config/did-you-mean.ts'
 import { serve, type Endpoints, type Serving } from '../serve.ts'
+import { recordSettingsChanges, requirePolicy } from '../start-checks.ts'
 import type { CliContext } from './context.ts'
 import { addExamples } from './examples.ts'
 import { wholeNumber } from './options.ts'
@@ -64,14 +65,22 @@ async function run(cli: CliContext, options: ServeCommandOptions): Promise<void>
   }
 }
 
-/** The app as `serve` and `demo` need it: with the database brought up to date. */
+/** The app as `serve` and `demo` need it: the database brought up to date, the rules checked, changes on record. */
 export async function openForServing(cli: CliContext): Promise<App> {
-  return await openApp({
+  const app = await openApp({
     dataDirectory: await cli.dataDirectory(),
     env: cli.env,
     passphrase: () => cli.passphrase(),
     migrate: true,
   })
+  try {
+    await requirePolicy(app)
+    await recordSettingsChanges(app)
+    return app
+  } catch (error) {
+    await app.close()
+    throw error
+  }
 }
 
 export async function startServing(

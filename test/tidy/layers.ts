@@ -38,6 +38,7 @@ const rootFiles: Readonly<Record<string, string>> = {
   'config.ts': 'config',
   'app.ts': 'app',
   'initialise.ts': 'app',
+  'start-checks.ts': 'app',
   'data-directory.ts': 'app',
   'server-certificate.ts': 'app',
   'serve.ts': 'serve',
