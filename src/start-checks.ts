@@ -97,8 +97,8 @@ type Change = {
 }
 
 function changesOf(
-  before: Readonly<Record<string, unknown>>,
-  after: Readonly<Record<string, unknown>>,
+  before: Readonly<Record<string, Plain>>,
+  after: Readonly<Record<string, Plain>>,
 ): Change[] {
   const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort()
   return keys.flatMap((key) => {
