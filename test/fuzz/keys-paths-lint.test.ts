@@ -139,26 +139,16 @@ test('what lint lets pass, changed as it is, OpenSSL verifies', { skip: missing(
   }
   const anchor = file('root', root.certificate.der)
   const intermediate = file('issuing', issuing.certificate.der)
-  const complaints: string[] = []
+  const files: string[] = []
   for (const [index, tbs] of leaves.entries()) {
-    const { notBefore, notAfter } = parseCertificate(signTbs(tbs, issuing))
-    // inside the validity of all three
-    const at = Math.min(notAfter - 1000, Math.max(notBefore, testNow)) / 1000
-    if (at * 1000 < issuing.certificate.notBefore) continue
-    const leaf = file(`leaf-${index}`, signTbs(tbs, issuing))
-    const args = [
-      'verify',
-      '-x509_strict',
-      '-attime',
-      String(at),
-      '-CAfile',
-      anchor,
-      '-untrusted',
-      intermediate,
-      leaf,
-    ]
-    const result = spawnSync('openssl', args)
-    if (result.status !== 0) complaints.push(`${result.stderr.toString()} ${toHex(tbs)}`)
+    const der = signTbs(tbs, issuing)
+    const { notBefore, notAfter } = parseCertificate(der)
+    if (notBefore <= testNow && testNow < notAfter) files.push(file(`leaf-${index}`, der))
   }
-  assert.deepEqual(complaints, [])
+  assert.ok(files.length > 50, `${files.length} of them are valid now`)
+  const time = ['-attime', String(testNow / 1000)]
+  const args = ['verify', '-x509_strict', ...time, '-CAfile', anchor, '-untrusted', intermediate, ...files]
+  const result = spawnSync('openssl', args, { encoding: 'utf8' })
+  assert.equal(result.stderr, '')
+  assert.equal(result.stdout.match(/: OK/g)?.length, files.length)
 })
