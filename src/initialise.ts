@@ -80,7 +80,7 @@ async function initialiseLocked(options: InitialiseOptions): Promise<Initialisat
   // a wrong configuration is found before anything that would depend on it is made
   const config = await loadConfig({ file: directory.configFile, env })
   // SQLite would make it readable by all; the directory is closed to others, but copies of it may not be
-  await (await open(directory.databaseFile, 'a', 0o600)).close()
+  if (config.database.url === null) await (await open(directory.databaseFile, 'a', 0o600)).close()
   const passphrase = options.passphrase ?? (await ensurePassphrase(directory, random, onMade))
   const app = await openApp({
     dataDirectory: directory,

@@ -64,6 +64,8 @@ async function demo(cli: CliContext, options: DemoOptions): Promise<void> {
       cli.output.note('Stopping; what was begun is finished first.')
     }
     await serving.stop()
+    // what the devices were last seen doing was written while stopping
+    await seal(app.engine, cli.clock.now())
   } finally {
     await app.close()
   }

@@ -66,8 +66,13 @@ export function describeFailure(error: unknown): Failure {
   }
   const known = systemRefusal(error)
   if (known) return known
-  const message = error instanceof Error ? (error.stack ?? error.message) : String(error)
-  return { exit: internalExit, code: 'internal', message, retryAfterMs: null }
+  const what = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  return {
+    exit: internalExit,
+    code: 'internal',
+    message: `a bug in Perennial, please report it: ${what}`,
+    retryAfterMs: null,
+  }
 }
 
 /** `perennial: message (code)`, safe for a terminal. Stack traces of bugs keep their lines. */
