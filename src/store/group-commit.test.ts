@@ -43,24 +43,14 @@ async function rig(clock: Clock = systemClock): Promise<Rig> {
   )
   const tx = new Transaction<Schema>(kyselyOn(connection))
   let commits = 0
-  const counting = new Proxy(database, {
-    get(target, name) {
-      if (name === 'exec') {
-        return (text: string) => {
-          target.exec(text)
-          if (text === 'commit') commits++
-        }
-      }
-      return Reflect.get(target, name, target)
-    },
-  })
   const group = new GroupCommit({
-    database: counting,
+    database,
     connection,
     tx,
     guard,
     clock,
     random: seededRandom('group'),
+    onCommit: () => commits++,
   })
   await group.run((unit) => migrateToLatest(unit, 'sqlite'))
   commits = 0

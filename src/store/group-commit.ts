@@ -40,6 +40,8 @@ export interface GroupCommitParts {
   readonly guard: TransactionGuard
   readonly clock: Clock
   readonly random: Random
+  /** Called after each group. */
+  readonly onCommit: () => void
 }
 
 export class GroupCommit {
@@ -141,6 +143,7 @@ export class GroupCommit {
       for (const unit of done) unit.outcome = { error }
     }
     for (const unit of done) settle(unit)
+    this.#parts.onCommit()
   }
 
   /** Runs units from the queue until the group is full. Throws when the whole group is lost. */

@@ -3,6 +3,7 @@ import { backup, type DatabaseSync } from 'node:sqlite'
 import { Kysely, Transaction } from 'kysely'
 import { InvariantError } from '../base/errors.ts'
 import { backoffMs } from '../base/retry.ts'
+import { Checkpointer } from './checkpointer.ts'
 import { isSqliteBusy, openSqlite, SqliteConnection, kyselyOn, sqliteRefusal } from './dialects/sqlite.ts'
 import { GroupCommit, lockBackoff, lockWaitMs, storeBusy } from './group-commit.ts'
 import { migrateToLatest, schemaVersion } from './migrations.ts'
@@ -32,8 +33,16 @@ export function openSqliteStore(path: string, parts: StoreParts): Store {
     },
     (action) => action(),
   )
+  const checkpointer = isMemory ? null : new Checkpointer(path, parts.log)
   const tx = new Transaction<Schema>(kyselyOn(writing))
-  const group = new GroupCommit({ ...parts, database: writer, connection: writing, tx, guard })
+  const group = new GroupCommit({
+    ...parts,
+    database: writer,
+    connection: writing,
+    tx,
+    guard,
+    onCommit: () => checkpointer?.committed(),
+  })
   const reading = new SqliteConnection(
     reader,
     () => {
@@ -47,6 +56,7 @@ export function openSqliteStore(path: string, parts: StoreParts): Store {
   let closing: Promise<void> | null = null
   async function close(): Promise<void> {
     await group.close()
+    await checkpointer?.close()
     if (!isMemory) reader.close()
     // the last process to close the file writes the log back into it
     writer.close()
@@ -81,7 +91,7 @@ function whenFree<T>(action: () => T, parts: StoreParts): T | Promise<T> {
   try {
     return action()
   } catch (error) {
-    if (!isSqliteBusy(error)) throw sqliteRefusal(error)
+    if (!isSqliteBusy(error)) throw readingError(error)
     return repeated(action, parts)
   }
 }
@@ -93,8 +103,13 @@ async function repeated<T>(action: () => T, { clock, random }: StoreParts): Prom
     try {
       return action()
     } catch (error) {
-      if (!isSqliteBusy(error)) throw sqliteRefusal(error)
+      if (!isSqliteBusy(error)) throw readingError(error)
       if (clock.now() >= until) throw storeBusy(error)
     }
   }
+}
+
+function readingError(error: unknown): unknown {
+  if (isSqliteReadOnly(error)) return new InvariantError('store.db only reads: write in a transaction')
+  return sqliteRefusal(error)
 }

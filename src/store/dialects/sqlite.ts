@@ -169,6 +169,11 @@ export function isSqliteBusy(error: unknown): boolean {
   return resultCode(error) === sqliteBusy
 }
 
+/** A write on a connection that only reads. */
+export function isSqliteReadOnly(error: unknown): boolean {
+  return resultCode(error) === sqliteReadOnly
+}
+
 /** Called where only a unique constraint can fail. */
 export function isSqliteUniqueViolation(error: unknown): boolean {
   return resultCode(error) === sqliteConstraint
