@@ -4,7 +4,14 @@ import { Kysely, Transaction } from 'kysely'
 import { InvariantError } from '../base/errors.ts'
 import { backoffMs } from '../base/retry.ts'
 import { Checkpointer } from './checkpointer.ts'
-import { isSqliteBusy, openSqlite, SqliteConnection, kyselyOn, sqliteRefusal } from './dialects/sqlite.ts'
+import {
+  isSqliteBusy,
+  isSqliteReadOnly,
+  openSqlite,
+  SqliteConnection,
+  kyselyOn,
+  sqliteRefusal,
+} from './dialects/sqlite.ts'
 import { GroupCommit, lockBackoff, lockWaitMs, storeBusy } from './group-commit.ts'
 import { migrateToLatest, schemaVersion } from './migrations.ts'
 import type { Store, StoreParts } from './open.ts'
