@@ -6,7 +6,7 @@ import { printable } from '../base/text.ts'
 import { parseCertsOnly } from '../pki/cms.ts'
 import { type Answer, type ClientIdentity, exchange } from './est-exchange.ts'
 
-export type { ClientIdentity } from './est-exchange.ts'
+export type { Answer, ClientIdentity } from './est-exchange.ts'
 
 export interface EstClientOptions {
   /** `https://host:port`; the well-known path is added. */
@@ -26,6 +26,31 @@ export interface EstClientOptions {
   readonly maxWaitMs?: number
   readonly serverName?: string
   readonly tlsVersion?: 'TLSv1.2' | 'TLSv1.3'
+  /** Sees each answer of the server, whose identity TLS has proved by then: its status, its `Date`. */
+  readonly onAnswer?: (answer: Answer) => void
+}
+
+/**
+ * /cacerts of a server that nobody has vouched for yet (RFC 7030 §4.1.1): worth nothing until a certificate among them
+ * has been compared with a fingerprint that came another way.
+ */
+export async function fetchUnverifiedCacerts(
+  options: Pick<EstClientOptions, 'url' | 'label' | 'clock' | 'timeoutMs'>,
+): Promise<Uint8Array[]> {
+  const answer = await exchange({
+    url: operationUrl(options, 'cacerts'),
+    method: 'GET',
+    headers: {},
+    body: null,
+    trustPem: null,
+    identity: null,
+    serverName: null,
+    clock: options.clock,
+    timeoutMs: options.timeoutMs ?? 30_000,
+    tlsVersion: null,
+  })
+  if (answer.status !== 200) throw refusalOf(answer, null)
+  return certificatesOf(answer)
 }
 
 /**
@@ -80,7 +105,7 @@ export class EstClient {
     }
   }
 
-  #exchange(method: 'GET' | 'POST', operation: string, der: Uint8Array | null): Promise<Answer> {
+  async #exchange(method: 'GET' | 'POST', operation: string, der: Uint8Array | null): Promise<Answer> {
     const options = this.#options
     const headers: Record<string, string> = {}
     if (der !== null) headers['Content-Type'] = 'application/pkcs10'
@@ -89,9 +114,8 @@ export class EstClient {
       const { username, password } = options.credentials
       headers['Authorization'] = `Basic ${toBase64(Buffer.from(`${username}:${password}`))}`
     }
-    const label = options.label === undefined ? '' : `${options.label}/`
-    return exchange({
-      url: new URL(`/.well-known/est/${label}${operation}`, options.url),
+    const answer = await exchange({
+      url: operationUrl(options, operation),
       method,
       headers,
       body: der === null ? null : toBase64(der),
@@ -102,7 +126,13 @@ export class EstClient {
       timeoutMs: options.timeoutMs ?? 30_000,
       tlsVersion: options.tlsVersion ?? null,
     })
+    options.onAnswer?.(answer)
+    return answer
   }
+}
+
+function operationUrl({ url, label }: Pick<EstClientOptions, 'url' | 'label'>, operation: string): URL {
+  return new URL(`/.well-known/est/${label === undefined ? '' : `${label}/`}${operation}`, url)
 }
 
 function refusalOf(answer: Answer, waitMs: number | null): Refusal {

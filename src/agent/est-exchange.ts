@@ -3,7 +3,7 @@ import type { KeyObject } from 'node:crypto'
 import { request, type RequestOptions } from 'node:https'
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { Clock } from '../base/clock.ts'
-import { Refusal } from '../base/errors.ts'
+import { assert, Refusal } from '../base/errors.ts'
 
 /** With which certificate the device presents itself. */
 export interface ClientIdentity {
@@ -17,8 +17,9 @@ export interface Exchange {
   readonly method: 'GET' | 'POST'
   readonly headers: Readonly<Record<string, string>>
   readonly body: string | null
-  /** Trust anchors, PEM: the only ones; the system's are not used (RFC 7030 §3.6.1, explicit trust anchors). */
-  readonly trustPem: string
+  /** Trust anchors, PEM: the only ones; the system's are not used (RFC 7030 §3.6.1, explicit trust anchors).
+   * Null takes whoever answers: for the first look at /cacerts alone, and never together with a secret or an identity. */
+  readonly trustPem: string | null
   readonly identity: ClientIdentity | null
   /** Name or address that the server's certificate must carry, when it is not that of the URL. */
   readonly serverName: string | null
@@ -68,12 +69,14 @@ function send(options: Exchange, signal: AbortSignal): Promise<Answer> {
 }
 
 function requestOptions(options: Exchange): RequestOptions {
-  const { identity, body, serverName, tlsVersion } = options
+  const { identity, body, serverName, tlsVersion, trustPem } = options
+  const isBare = identity === null && body === null && !('Authorization' in options.headers)
+  assert(trustPem !== null || isBare, 'strangers are shown nothing')
   return {
     method: options.method,
     headers: body === null ? options.headers : { ...options.headers, 'Content-Length': String(body.length) },
     agent: false,
-    ca: options.trustPem,
+    ...(trustPem === null ? { rejectUnauthorized: false } : { ca: trustPem }),
     minVersion: tlsVersion ?? 'TLSv1.2',
     ...(tlsVersion === null ? {} : { maxVersion: tlsVersion }),
     ...(serverName === null ? {} : { servername: serverName }),

@@ -1,0 +1,86 @@
+/** An agent over a state directory, files as its keystore, EST as its transport. */
+import { join } from 'node:path'
+import type { Clock } from '../base/clock.ts'
+import { Refusal } from '../base/errors.ts'
+import type { Random } from '../base/random.ts'
+import type { Certificate } from '../pki/certificate.ts'
+import { formatAgentConfig, parseAgentConfig, type AgentConfig } from './agent-config.ts'
+import {
+  checkAgentDirectory,
+  makeAgentDirectory,
+  readPrivateFile,
+  writeFile,
+  type WriteFile,
+} from './agent-directory.ts'
+import { MemoryFile } from './agent-memory.ts'
+import type { AgentTransport, Bearer } from './agent-transport.ts'
+import { encodeAnchors, parseAnchors } from './agent-trust.ts'
+import { Agent, type AgentEvent } from './agent.ts'
+import { CredentialSlots } from './credential-slots.ts'
+import { EstTransport } from './est-transport.ts'
+import { FileKeystore } from './file-keystore.ts'
+import type { Keystore } from './keystore.ts'
+
+export interface AgentHost {
+  /** Path of the state directory. */
+  readonly directory: string
+  readonly clock: Clock
+  readonly random: Random
+  readonly bootstrap?: Bearer
+  readonly onEvent?: (event: AgentEvent) => void
+  /** Each of these instead of files and EST. */
+  readonly write?: WriteFile
+  readonly keystore?: Keystore
+  readonly transport?: AgentTransport
+}
+
+export interface AgentSetup {
+  readonly config: AgentConfig
+  readonly anchors: readonly Certificate[]
+}
+
+/**
+ * Writes down whom the device belongs to and whom it trusts. Call it with the lock held.
+ * @throws Refusal `data-directory-invalid` when others may look into the directory
+ */
+export async function setUpAgent(
+  { directory, write = writeFile }: Pick<AgentHost, 'directory' | 'write'>,
+  { config, anchors }: AgentSetup,
+): Promise<void> {
+  await makeAgentDirectory(directory)
+  await write(join(directory, 'trust.pem'), encodeAnchors(anchors), 0o600)
+  await write(join(directory, 'agent.json'), formatAgentConfig(config), 0o600)
+}
+
+/** @returns null when this directory was never set up. @throws Refusal as `checkAgentDirectory`, `configuration-invalid` */
+export async function readSetup(directory: string): Promise<AgentSetup | null> {
+  await checkAgentDirectory(directory)
+  const config = await readPrivateFile(join(directory, 'agent.json'))
+  const trust = await readPrivateFile(join(directory, 'trust.pem'))
+  if (config === null || trust === null) return null
+  return { config: parseAgentConfig(config), anchors: parseAnchors(trust) }
+}
+
+/** @throws Refusal `not-found` when the directory is not that of an agent */
+export async function openAgent(host: AgentHost): Promise<Agent> {
+  const { directory, clock, random, bootstrap, onEvent, write = writeFile } = host
+  const setup = await readSetup(directory)
+  if (setup === null) {
+    throw new Refusal('not-found', `${directory} is no agent's yet: enrol with \`perennial agent enrol\``)
+  }
+  const { config, anchors } = setup
+  const keystore = host.keystore ?? new FileKeystore(directory, write)
+  const { server: url, label } = config
+  return new Agent({
+    config,
+    anchors,
+    clock,
+    random,
+    keystore,
+    credentials: new CredentialSlots(directory, keystore, write),
+    memory: new MemoryFile(directory, write),
+    transport: host.transport ?? new EstTransport({ url, label, clock, trustPem: encodeAnchors(anchors) }),
+    ...(bootstrap ? { bootstrap } : {}),
+    ...(onEvent ? { onEvent } : {}),
+  })
+}
