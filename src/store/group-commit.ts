@@ -19,8 +19,10 @@ const groupMs = 10
 const groupUnits = 512
 /** A unit that has waited this long for the write lock is refused. */
 export const lockWaitMs = 10_000
-/** Waits between two attempts at the lock, which other processes hold for a few ms. */
-export const lockBackoff = { baseMs: 1, capMs: 20 }
+/** Waits between two attempts at the lock: short, because a busy process lets go of it for a moment only. */
+export const lockBackoff = { baseMs: 1, capMs: 3 }
+/** So long after another process was met, each group leaves a gap of a ms in which that one can get the lock. */
+const courtesyMs = 1_000
 
 type Outcome = { readonly value: unknown } | { readonly error: unknown }
 
@@ -51,6 +53,7 @@ export class GroupCommit {
   /** Settles when the queue is empty; null when it is. */
   #running: Promise<void> | null = null
   #underWay: Promise<void> | null = null
+  #courteousUntil = 0
   #isClosed = false
 
   constructor(parts: GroupCommitParts) {
@@ -88,6 +91,8 @@ export class GroupCommit {
       this.#underWay = this.#group()
       await this.#underWay
       this.#underWay = null
+      const { clock } = this.#parts
+      if (this.#queue.length > 0 && clock.now() < this.#courteousUntil) await clock.sleep(1)
     }
     this.#running = null
   }
@@ -113,6 +118,7 @@ export class GroupCommit {
           this.#refuse(() => true, sqliteRefusal(error))
           return false
         }
+        this.#courteousUntil = this.#parts.clock.now() + courtesyMs
         const latest = this.#parts.clock.now() - lockWaitMs
         this.#refuse((unit) => unit.queuedAt <= latest, storeBusy(error))
         if (this.#queue.length > 0) {
