@@ -4,6 +4,7 @@ import * as fc from 'fast-check'
 import { Refusal } from '../base/errors.ts'
 import type { DeviceId, IssuerId } from '../base/id.ts'
 import { formatGeneralName } from '../pki/general-name-text.ts'
+import { encodeName } from '../pki/name.ts'
 import { formatName, parseNameText } from '../pki/name-text.ts'
 import type { DeviceRecord } from '../store/devices.ts'
 import { refuses } from '../../test/helpers/refuses.ts'
@@ -45,23 +46,31 @@ test('a subject is made of the record and the organization, whatever characters 
   ])
 })
 
-test('a value can never add an attribute', () => {
-  fc.assert(
-    fc.property(fc.string({ minLength: 1, maxLength: 20, unit: 'grapheme' }), (text) => {
-      let subject
-      try {
-        subject = renderSubject(profile({ subject: 'CN={device.tags.x},O=a' }), {
-          ...values,
-          device: { ...device, tags: { x: text } },
-        })
-      } catch (error) {
-        assert.ok(error instanceof Refusal && error.code === 'hostile-name', String(error))
-        return
-      }
-      assert.deepEqual(subject[1], [{ type: '2.5.4.3', value: text }])
-      assert.equal(subject.length, 2)
-    }),
+for (const subject of ['CN={device.tags.x},O=a', String.raw`CN={device.tags.x},O=\61`]) {
+  test(`a value can never add an attribute to ${subject}, whatever is in it`, () => {
+    fc.assert(
+      fc.property(fc.string({ minLength: 1, maxLength: 20, unit: 'grapheme' }), (text) => {
+        const named = { ...values, device: { ...device, tags: { x: text } } }
+        let name
+        try {
+          name = renderSubject(profile({ subject }), named)
+          encodeName(name)
+        } catch (error) {
+          assert.ok(error instanceof Refusal && error.code === 'hostile-name', String(error))
+          return
+        }
+        assert.deepEqual(name, [[{ type: '2.5.4.10', value: 'a' }], [{ type: '2.5.4.3', value: text }]])
+      }),
+    )
+  })
+}
+
+test('a template is read as RFC 4514 reads it: spaces around separators, several attributes in one RDN', () => {
+  const subject = renderSubject(
+    profile({ subject: ' CN = {device.id} + serialNumber={device.id} , O= a b ' }),
+    values,
   )
+  assert.deepEqual(subject, parseNameText('CN=SN-0001+serialNumber=SN-0001,O=a b'))
 })
 
 test('alternative names are rendered by kind', () => {

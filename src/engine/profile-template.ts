@@ -25,7 +25,11 @@ export interface TemplateValues {
 
 /** @throws Refusal `profile-not-allowed` when the record lacks what the template needs; `hostile-name` as in pki/name.ts */
 export function renderSubject(profile: Profile, values: TemplateValues): Name {
-  return parseNameText(render(profile.subject, profile, values, escaped))
+  const parts = subjectParts(profile.subject)
+  if (parts === null) return parseNameText(render(profile.subject, profile, values, escaped))
+  return parts.map((rdn) =>
+    rdn.map(({ type, template }) => ({ type, value: render(template, profile, values, asItIs) })),
+  )
 }
 
 /** @throws Refusal like `renderSubject`, and `malformed` when a value does not fit the kind of name */
@@ -127,12 +131,39 @@ function attribute(name: Name, type: string): string | null {
   return name.flat().find((one) => one.type === type)?.value ?? null
 }
 
-/** Letters, digits and what separates nothing in RFC 4514, without a space at either end. */
-const plain = /^[A-Za-z0-9._:-]+(?: [A-Za-z0-9._:-]+)*$/
+type SubjectParts = readonly (readonly { readonly type: string; readonly template: string }[])[]
 
-/** Any text as an RFC 4514 value: whatever is not plain is written in hex, so nothing can be a separator. */
+const partsByTemplate = new Map<string, SubjectParts | null>()
+
+/**
+ * The template taken apart once, most general RDN first, so that a value cannot add an attribute. Null for a template
+ * that uses RFC 4514's escapes, quotes or hex: those are filled in first, with escaped values, and parsed each time.
+ */
+function subjectParts(template: string): SubjectParts | null {
+  const known = partsByTemplate.get(template)
+  if (known !== undefined) return known
+  const parts = /[\\"#<>;]/.test(template) || template.trim() === '' ? null : takeApart(template)
+  partsByTemplate.set(template, parts)
+  return parts
+}
+
+function takeApart(template: string): SubjectParts {
+  return template
+    .split(',')
+    .map((rdn) => rdn.split('+').map(takeAttributeApart))
+    .toReversed()
+}
+
+function takeAttributeApart(attribute: string): SubjectParts[number][number] {
+  const equals = attribute.indexOf('=')
+  const [[sampleAttribute] = []] = parseNameText(`${attribute.slice(0, equals)}=${sample}`)
+  if (sampleAttribute === undefined)
+    throw new Refusal('configuration-invalid', `"${attribute}" is no attribute`)
+  return { type: sampleAttribute.type, template: attribute.slice(equals + 1).trim() }
+}
+
+/** Any text as an RFC 4514 value: every octet that is not a letter or a digit is written in hex. */
 function escaped(value: string): string {
-  if (plain.test(value)) return value
   return value.replaceAll(/[^A-Za-z0-9]/gu, (character) =>
     toHex(Buffer.from(character, 'utf8')).replaceAll(/../g, String.raw`\$&`),
   )

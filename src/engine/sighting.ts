@@ -7,11 +7,10 @@
 import type { Instant } from '../base/clock.ts'
 import { secondMs } from '../base/clock.ts'
 import { Refusal } from '../base/errors.ts'
-import type { CertificateId, DeviceId } from '../base/id.ts'
+import type { DeviceId } from '../base/id.ts'
 import { parseCertificate } from '../pki/certificate.ts'
 import type { CertificateRecord } from '../store/certificate-record.ts'
-import { setStatus } from '../store/certificates.ts'
-import { findCertificate, listCertificates } from '../store/inventory.ts'
+import { confirmCertificate, supersedeOlder } from '../store/certificates.ts'
 import { recordLastSeen, type Sighting } from '../store/last-seen.ts'
 import type { Tx } from '../store/schema.ts'
 import { actors, fact, recordFacts, subjects } from './audit.ts'
@@ -21,8 +20,8 @@ import type { Job } from './jobs.ts'
 
 interface Noted extends Sighting {
   readonly deviceId: DeviceId
-  /** Seen for the first time since it was issued. */
-  readonly isNew: boolean
+  /** The certificate, when it was not confirmed yet. */
+  readonly unconfirmed: CertificateRecord | null
 }
 
 export interface SightingBuffer {
@@ -41,21 +40,22 @@ export function createSightingBuffer(): SightingBuffer {
   let byDevice = new Map<string, Noted>()
 
   function put(noted: Noted): void {
-    const { deviceId, certificateId, at } = noted
-    const id = `${deviceId} ${certificateId ?? ''}`
+    const id = `${noted.deviceId} ${noted.certificateId ?? ''}`
     const known = byDevice.get(id)
-    if (!known || known.at <= at)
-      byDevice.set(id, { ...noted, isNew: noted.isNew || (known?.isNew ?? false) })
+    if (known && known.at > noted.at) return
+    byDevice.set(id, { ...noted, unconfirmed: noted.unconfirmed ?? known?.unconfirmed ?? null })
   }
 
-  function noteCertificate({ id, deviceId, status }: CertificateRecord, at: Instant): void {
-    if (deviceId !== null) put({ deviceId, certificateId: id, at, isNew: status === 'issued' })
+  function noteCertificate(certificate: CertificateRecord, at: Instant): void {
+    const { id, deviceId, status } = certificate
+    if (deviceId === null) return
+    put({ deviceId, certificateId: id, at, unconfirmed: status === 'issued' ? certificate : null })
   }
 
   return {
     note(applicant, at) {
       if (applicant.kind === 'certificate') noteCertificate(applicant.certificate, at)
-      else put({ deviceId: applicant.device.id, certificateId: null, at, isNew: false })
+      else put({ deviceId: applicant.device.id, certificateId: null, at, unconfirmed: null })
     },
     noteCertificate,
     get size() {
@@ -100,6 +100,9 @@ export const writeSightings: Job = {
   run: async (engine, now) => ({ worked: await flushSightings(engine, now) }),
 }
 
+/** Confirmations in one transaction: a renewal campaign has one for each device. */
+const confirmationsAtOnce = 100
+
 /** @returns how many sightings were written */
 export async function flushSightings(engine: Engine, now: Instant): Promise<number> {
   const noted = engine.sightings.take()
@@ -108,10 +111,14 @@ export async function flushSightings(engine: Engine, now: Instant): Promise<numb
     await engine.store.transaction(async (tx) => {
       await recordLastSeen(tx, noted)
     })
-    for (const { certificateId, at, isNew } of noted) {
-      if (!isNew || certificateId === null) continue
+    const unconfirmed = noted
+      .filter((one) => one.unconfirmed !== null)
+      // in one order, so that two processes cannot wait for each other in a circle
+      .sort((a, b) => (a.deviceId < b.deviceId ? -1 : 1))
+    for (let at = 0; at < unconfirmed.length; at += confirmationsAtOnce) {
+      const some = unconfirmed.slice(at, at + confirmationsAtOnce)
       await engine.store.transaction(async (tx) => {
-        await confirm(tx, { id: certificateId, at, now })
+        for (const one of some) await confirm(tx, one, now)
       })
     }
   } catch (error) {
@@ -121,40 +128,16 @@ export async function flushSightings(engine: Engine, now: Instant): Promise<numb
   return noted.length
 }
 
-interface Confirmation {
-  readonly id: CertificateId
-  /** When the device was seen with it. */
-  readonly at: Instant
-  readonly now: Instant
-}
-
 /** The device has shown its new certificate: the live ones before it, in the same slot, are replaced. */
-async function confirm(tx: Tx, { id, at, now }: Confirmation): Promise<void> {
-  if (!(await setStatus(tx, id, { status: 'confirmed', confirmedAt: at }))) return
-  const certificate = await findCertificate(tx, id)
-  if (certificate === null || certificate.deviceId === null) return
-  await recordFacts(tx, factAbout(certificate, 'certificate.confirmed', now))
-  for (const older of await olderLive(tx, certificate, certificate.deviceId)) {
-    if (!(await setStatus(tx, older.id, { status: 'superseded', reason: null }))) continue
-    await recordFacts(tx, factAbout(older, 'certificate.superseded', now, certificate))
-  }
-}
-
-async function olderLive(
-  tx: Tx,
-  { id, slot }: CertificateRecord,
-  deviceId: DeviceId,
-): Promise<CertificateRecord[]> {
-  const older: CertificateRecord[] = []
-  let after: string | null = null
-  do {
-    const page = await listCertificates(tx, { filter: { deviceId, slot }, after, limit: 100 })
-    older.push(
-      ...page.rows.filter((row) => row.id < id && (row.status === 'issued' || row.status === 'confirmed')),
-    )
-    after = page.next
-  } while (after !== null)
-  return older
+async function confirm(tx: Tx, { unconfirmed, deviceId, at }: Noted, now: Instant): Promise<void> {
+  if (unconfirmed === null || !(await confirmCertificate(tx, { id: unconfirmed.id, at }))) return
+  const { id, slot } = unconfirmed
+  const older = await supersedeOlder(tx, { deviceId, slot, beforeId: id })
+  await recordFacts(
+    tx,
+    factAbout(unconfirmed, 'certificate.confirmed', now),
+    ...older.map((one) => factAbout(one, 'certificate.superseded', now, unconfirmed)),
+  )
 }
 
 function factAbout(
