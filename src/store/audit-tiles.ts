@@ -22,25 +22,27 @@ export async function writeTiles(tx: Tx, tiles: readonly AuditTileRecord[]): Pro
   await upsertTiles(tx, tiles)
 }
 
+const selectTiles = preparedRows<Pick<AuditTileRecord, 'level' | 'tile'>, AuditTileRecord>((db, rows) =>
+  db
+    .selectFrom('audit_tiles')
+    .select(['level', 'tile', 'hashes'])
+    .where('level', '=', rows[0]?.level ?? 0)
+    .where(
+      'tile',
+      'in',
+      rows.map(({ tile }) => tile),
+    ),
+)
+
 /** @returns those that exist, in any order */
 export async function readTiles(
   q: Queries,
   tiles: readonly Pick<AuditTileRecord, 'level' | 'tile'>[],
 ): Promise<AuditTileRecord[]> {
-  const byLevel = Map.groupBy(tiles, (tile) => tile.level)
   const found: AuditTileRecord[] = []
-  for (const [level, wanted] of byLevel) {
-    const rows = await q
-      .selectFrom('audit_tiles')
-      .select(['level', 'tile', 'hashes'])
-      .where('level', '=', level)
-      .where(
-        'tile',
-        'in',
-        wanted.map((tile) => tile.tile),
-      )
-      .execute()
-    found.push(...rows.map(toRecord))
+  for (const wanted of Map.groupBy(tiles, (tile) => tile.level).values()) {
+    const results = await selectTiles(q, wanted)
+    found.push(...results.flatMap(({ rows }) => rows.map(toRecord)))
   }
   return found
 }

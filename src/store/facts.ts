@@ -110,20 +110,29 @@ export async function countSealed(q: Queries): Promise<number> {
   return row?.log_index === null || row === undefined ? 0 : row.log_index + 1
 }
 
-/** Facts of one action about any of the subjects, at most 1,000 of them. Index: facts_subject. */
+const selectBySubjects = preparedRows<{ subject: string }, FactRow>((db, rows) =>
+  db
+    .selectFrom('facts')
+    .select(columns)
+    .where(
+      'subject',
+      'in',
+      rows.map(({ subject }) => subject),
+    ),
+)
+
+/** Facts of one action about any of the subjects, in order of ids. Index: facts_subject. */
 export async function factsBySubjects(
   q: Queries,
   { action, subjects }: { readonly action: string; readonly subjects: readonly string[] },
 ): Promise<FactRecord[]> {
-  if (subjects.length === 0) return []
-  const rows = await q
-    .selectFrom('facts')
-    .select(columns)
-    .where('subject', 'in', subjects)
-    .where('action', '=', action)
-    .orderBy('id')
-    .execute()
-  return rows.map(toRecord)
+  const results = await selectBySubjects(
+    q,
+    subjects.map((subject) => ({ subject })),
+  )
+  return results
+    .flatMap(({ rows }) => rows.filter((row) => row.action === action).map(toRecord))
+    .sort((a, b) => a.id - b.id)
 }
 
 /** Newest first. Index: facts_subject when a subject is given, otherwise the primary key. */

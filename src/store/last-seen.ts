@@ -69,35 +69,57 @@ export interface DeviceLastSeen {
   readonly certificateId: CertificateId | null
 }
 
-/** @param deviceIds at most 10,000, such as one page. Devices never seen are missing from the answer. */
+const selectDevices = preparedRows<{ id: string }, Schema['device_last_seen']>((db, rows) =>
+  db
+    .selectFrom('device_last_seen')
+    .select(['device_id', 'certificate_id', 'at'])
+    .where(
+      'device_id',
+      'in',
+      rows.map(({ id }) => id),
+    ),
+)
+
+/** Devices never seen are missing from the answer. */
 export async function findLastSeen(
   q: Queries,
   deviceIds: readonly DeviceId[],
 ): Promise<Map<DeviceId, DeviceLastSeen>> {
-  if (deviceIds.length === 0) return new Map()
-  const rows = await q
-    .selectFrom('device_last_seen')
-    .select(['device_id', 'certificate_id', 'at'])
-    .where('device_id', 'in', deviceIds)
-    .execute()
+  const results = await selectDevices(
+    q,
+    deviceIds.map((id) => ({ id })),
+  )
   return new Map(
-    rows.map((row) => [
-      row.device_id as DeviceId,
-      { at: row.at, certificateId: row.certificate_id as CertificateId | null },
-    ]),
+    results.flatMap(({ rows }) =>
+      rows.map((row) => [
+        row.device_id as DeviceId,
+        { at: row.at, certificateId: row.certificate_id as CertificateId | null },
+      ]),
+    ),
   )
 }
 
-/** @param certificateIds at most 10,000, such as one page. Certificates never seen are missing from the answer. */
+const selectCertificates = preparedRows<{ id: number }, Schema['certificate_last_seen']>((db, rows) =>
+  db
+    .selectFrom('certificate_last_seen')
+    .select(['certificate_id', 'at'])
+    .where(
+      'certificate_id',
+      'in',
+      rows.map(({ id }) => id),
+    ),
+)
+
+/** Certificates never seen are missing from the answer. */
 export async function findCertificatesLastSeen(
   q: Queries,
   certificateIds: readonly CertificateId[],
 ): Promise<Map<CertificateId, Instant>> {
-  if (certificateIds.length === 0) return new Map()
-  const rows = await q
-    .selectFrom('certificate_last_seen')
-    .select(['certificate_id', 'at'])
-    .where('certificate_id', 'in', certificateIds)
-    .execute()
-  return new Map(rows.map((row) => [row.certificate_id as CertificateId, row.at]))
+  const results = await selectCertificates(
+    q,
+    certificateIds.map((id) => ({ id })),
+  )
+  return new Map(
+    results.flatMap(({ rows }) => rows.map((row) => [row.certificate_id as CertificateId, row.at])),
+  )
 }
