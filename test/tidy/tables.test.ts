@@ -18,11 +18,7 @@ import {
 import { assertCatches, assertNone, declared, files, root, sources } from './tree.ts'
 
 /** Dependencies that nothing of the product imports, with the reason why they stay. */
-const unusedExceptions: Exceptions = {
-  typebox:
-    'the routes of the REST API will be described with it; until then a test holds the configuration schema against it',
-  'csv-parse': 'to be removed: our own reader of CSV took its place',
-}
+const unusedExceptions: Exceptions = {}
 
 suite('tables', () => {
   const read = (path: string): string => readFileSync(join(root, path), 'utf8')
