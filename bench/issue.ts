@@ -137,6 +137,7 @@ async function prepare(engine: Engine, count: number): Promise<PolicyInput[]> {
         predecessor: null,
         keyHolders: [],
         blockedKey: null,
+        blockedCredential: null,
         isIssuerKey: false,
         approval: null,
         now: 0,

@@ -37,6 +37,7 @@ forEachEngine((start) => {
       [{ id: 'x'.repeat(65) }, /device id/],
       [{ profile: 'nobody' }, /profile "nobody"/],
       [{ connectivity: 'nobody' }, /connectivity "nobody"/],
+      [{ connectivity: 'field-visit' }, /365d, longer than the renewal window/],
       [{ cohort: 'a\u0007b' }, /cohort/],
       [{ batch: '-x' }, /batch/],
       [{ site: 'x'.repeat(129) }, /site/],

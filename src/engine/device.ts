@@ -1,11 +1,13 @@
 /** Devices enter the inventory: one by one, or a manufacturing run at a time. */
 import type { Instant } from '../base/clock.ts'
+import { formatDuration } from '../base/duration.ts'
 import { Refusal } from '../base/errors.ts'
 import { parseDeviceId } from '../base/id.ts'
 import { isUnsafeText, printable } from '../base/text.ts'
 import { insertDevice, insertDevices, findDevice, type DeviceRecord } from '../store/devices.ts'
 import { fact, recordFacts, subjects, type FactAction } from './audit.ts'
-import type { Engine } from './context.ts'
+import type { Engine, EngineSettings } from './context.ts'
+import type { Profile } from './profile.ts'
 
 /** A device as an operator or a file describes it. */
 export interface NewDevice {
@@ -147,11 +149,7 @@ function readNewDevice({ settings }: Engine, device: NewDevice, now: Instant): D
     const names = [...settings.profiles.keys()].join(', ')
     invalid(`profile "${shown(device.profile)}" of device ${id} is not configured: use one of ${names}`)
   }
-  const connectivity = device.connectivity ?? profile.connectivity
-  if (!settings.connectivity.has(connectivity)) {
-    const names = [...settings.connectivity.keys()].join(', ')
-    invalid(`connectivity "${shown(connectivity)}" of device ${id} is not configured: use one of ${names}`)
-  }
+  const connectivity = readConnectivity(settings, id, device.connectivity ?? profile.connectivity, profile)
   return {
     id,
     profile: profile.name,
@@ -166,6 +164,27 @@ function readNewDevice({ settings }: Engine, device: NewDevice, now: Instant): D
     lastRenewalAt: null,
     createdAt: now,
   }
+}
+
+/** The rule `window-longer-than-check-in`, for a device that is connected in another way than its profile says. */
+function readConnectivity(
+  { connectivity }: EngineSettings,
+  id: string,
+  name: string,
+  profile: Profile,
+): string {
+  const known = connectivity.get(name)
+  if (!known) {
+    const names = [...connectivity.keys()].join(', ')
+    invalid(`connectivity "${shown(name)}" of device ${id} is not configured: use one of ${names}`)
+  }
+  if (profile.renewBeforeMs !== null && known.checkInMs > profile.renewBeforeMs) {
+    invalid(
+      `device ${id} with connectivity ${name} may be silent for ${formatDuration(known.checkInMs)}, longer than the ` +
+        `renewal window of profile ${profile.name}, ${formatDuration(profile.renewBeforeMs)}: it could miss its renewal`,
+    )
+  }
+  return name
 }
 
 const maxText = 128

@@ -1,4 +1,5 @@
 /** What the policy checks look at, gathered with as few queries as the request needs. */
+import { sha256Hex } from '../base/bytes.ts'
 import type { Instant } from '../base/clock.ts'
 import { Refusal } from '../base/errors.ts'
 import type { Csr } from '../pki/csr.ts'
@@ -24,27 +25,45 @@ export interface PolicyInput {
   readonly predecessor: CertificateRecord | null
   /** Every certificate with this key that was not abandoned, whoever holds it; newest first. */
   readonly keyHolders: readonly CertificateRecord[]
+  /** The key asked for, when it is on the block list. */
   readonly blockedKey: BlockedKeyRecord | null
+  /** The key of the certificate that the applicant came with, when it is on the block list. */
+  readonly blockedCredential: BlockedKeyRecord | null
   readonly isIssuerKey: boolean
   /** The newest approval of this request; always null for profiles that need none. */
   readonly approval: ApprovalRecord | null
   readonly now: Instant
 }
 
-export type Gathered = Omit<PolicyInput, 'blockedKey' | 'isIssuerKey' | 'approval'> & {
+export type Gathered = Omit<PolicyInput, 'blockedKey' | 'blockedCredential' | 'isIssuerKey' | 'approval'> & {
   readonly slot: string
 }
 
 export async function gatherPolicyInput(engine: Engine, gathered: Gathered): Promise<PolicyInput> {
   const { db } = engine.store
-  const { key, device, profile, predecessor, slot } = gathered
+  const { applicant, key, device, profile, predecessor, slot } = gathered
   const { spkiHash } = key
   const approvalKey = { deviceId: device.id, slot, spkiHash, predecessorId: predecessor?.id ?? null }
   return {
     ...gathered,
     blockedKey: await findBlockedKey(db, spkiHash),
+    blockedCredential: await findBlockedCredential(engine, applicant),
     isIssuerKey: await engine.issuers.isIssuerKey(spkiHash),
     approval: profile.approval === 'manual' ? await findLatestApproval(db, approvalKey) : null,
+  }
+}
+
+async function findBlockedCredential(
+  { store }: Engine,
+  applicant: Applicant,
+): Promise<BlockedKeyRecord | null> {
+  switch (applicant.kind) {
+    case 'certificate':
+      return await findBlockedKey(store.db, applicant.certificate.spkiHash)
+    case 'idevid':
+      return await findBlockedKey(store.db, sha256Hex(applicant.presented.spki))
+    case 'secret':
+      return null
   }
 }
 

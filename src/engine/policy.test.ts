@@ -170,6 +170,18 @@ forEachEngine((start) => {
     assert.match(refused.message, /published/)
   })
 
+  test('a certificate whose own key is on the block list proves nothing', async () => {
+    const { engine, clock } = await start({ profiles })
+    const device = await enrolDevice(engine, 'SN-1', { profile: 'strict' })
+    await clock.advance(windowOpensAt(engine, device) - clock.now())
+    await engine.store.transaction(async (tx) => {
+      await blockKey(tx, { spkiHash: device.record.spkiHash, reason: 'stolen', createdAt: clock.now() })
+    })
+    const refused = await refusal(renew(engine, device))
+    assert.equal(refused.code, 'key-blocked')
+    assert.match(refused.message, /presented.*stolen/)
+  })
+
   test("a CA's own key is refused", async () => {
     const { engine, authority } = await start({ profiles })
     await registerDevice(engine, 'SN-1', { profile: 'strict' })

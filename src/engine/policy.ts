@@ -30,6 +30,7 @@ export type Check = (input: PolicyInput) => void
 
 export const enrollChecks: readonly Check[] = [
   deviceInService, // after a revocation, investigation comes first
+  credentialNotBlocked, // whoever has a published key may be anybody
   secretStillGood, // one secret, one request
   profileAllowed, // the label is the profile of the record
   keyTypeAllowed, // profile
@@ -45,6 +46,7 @@ export const enrollChecks: readonly Check[] = [
 
 export const reenrollChecks: readonly Check[] = [
   deviceInService,
+  credentialNotBlocked,
   profileAllowed,
   subjectUnchanged, // RFC 7030 §4.2.2
   keyTypeAllowed,
@@ -139,6 +141,14 @@ export function keyTypeAllowed({ key, profile }: PolicyInput): void {
 export function keyNotBlocked({ blockedKey }: PolicyInput): void {
   if (blockedKey === null) return
   throw new Refusal('key-blocked', `this key is on the block list (${blockedKey.reason}): make a new key`)
+}
+
+export function credentialNotBlocked({ blockedCredential }: PolicyInput): void {
+  if (blockedCredential === null) return
+  throw new Refusal(
+    'key-blocked',
+    `the key of the certificate presented is on the block list (${blockedCredential.reason}): it proves nothing any more`,
+  )
 }
 
 export function keyNotOfAnIssuer({ isIssuerKey }: PolicyInput): void {

@@ -154,12 +154,11 @@ function takeApart(template: string): SubjectParts {
     .toReversed()
 }
 
-function takeAttributeApart(attribute: string): SubjectParts[number][number] {
-  const equals = attribute.indexOf('=')
-  const [[sampleAttribute] = []] = parseNameText(`${attribute.slice(0, equals)}=${sample}`)
-  if (sampleAttribute === undefined)
-    throw new Refusal('configuration-invalid', `"${attribute}" is no attribute`)
-  return { type: sampleAttribute.type, template: attribute.slice(equals + 1).trim() }
+function takeAttributeApart(text: string): SubjectParts[number][number] {
+  const equals = text.indexOf('=')
+  const [[sampleAttribute] = []] = parseNameText(`${text.slice(0, equals)}=${sample}`)
+  if (sampleAttribute === undefined) throw new Refusal('configuration-invalid', `"${text}" is no attribute`)
+  return { type: sampleAttribute.type, template: text.slice(equals + 1).trim() }
 }
 
 /** Any text as an RFC 4514 value: every octet that is not a letter or a digit is written in hex. */
