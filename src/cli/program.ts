@@ -64,6 +64,12 @@ export const nouns: readonly Noun[] = [
     load: async () => (await import('./cert.ts')).registerCert,
   },
   {
+    name: 'agent',
+    summary: "the device's side: enrol, keep the certificate alive, renew",
+    group: inventory,
+    load: async () => (await import('./agent.ts')).registerAgent,
+  },
+  {
     name: 'ca',
     summary: 'list, export and create certificate authorities',
     group: authority,
