@@ -127,7 +127,7 @@ function read(
   const failures = outcomes.filter((outcome) => outcome.kind === 'failed')
   const skips = outcomes.filter((outcome): outcome is Skipped => outcome.kind === 'skipped')
   const summary = outcomes.findLast((outcome) => outcome.kind === 'counts')
-  if (summary && ending === null && (summary.tests > 0 || isFiltered)) {
+  if (summary && ending === null && (summary.tests + skips.length > 0 || isFiltered)) {
     const { kind: _, ...counts } = summary
     // Node counts the tests of a skipped suite nowhere: the suite stands for them, so that the totals show it.
     const suites = skips.filter(({ isSuite }) => isSuite).length
