@@ -74,7 +74,11 @@ export function makeCertificate(options: TestCertificateOptions = {}): TestCerti
 /** Signs a ready-made TBSCertificate, well-formed or not. */
 export function signTbs(tbs: Uint8Array, signer: TestCertificate): Uint8Array {
   const signatureAlgorithm = defaultSignatureAlgorithm(signer.keyAlgorithm)
-  return assembleCertificate({ tbs, signatureAlgorithm, signature: signData(signer.keys.privateKey, signatureAlgorithm, tbs) })
+  return assembleCertificate({
+    tbs,
+    signatureAlgorithm,
+    signature: signData(signer.keys.privateKey, signatureAlgorithm, tbs),
+  })
 }
 
 export interface TestCsrOptions extends Partial<Omit<CsrContent, 'subject' | 'spki'>> {
@@ -84,7 +88,12 @@ export interface TestCsrOptions extends Partial<Omit<CsrContent, 'subject' | 'sp
 }
 
 export function makeCsr(options: TestCsrOptions = {}): Uint8Array {
-  const { subject = 'CN=device-1', keyAlgorithm = 'ec-p256', keys = generateKeyPair(keyAlgorithm), ...content } = options
+  const {
+    subject = 'CN=device-1',
+    keyAlgorithm = 'ec-p256',
+    keys = generateKeyPair(keyAlgorithm),
+    ...content
+  } = options
   const algorithm = defaultSignatureAlgorithm(keyAlgorithm)
   return buildCsr({ ...content, subject: parseNameText(subject), spki: keys.spki }, (info) => ({
     algorithm,
