@@ -40,7 +40,7 @@ export function openSqliteStore(path: string, parts: StoreParts): Store {
     },
     (action) => action(),
   )
-  const checkpointer = isMemory ? null : new Checkpointer(path, parts.log)
+  const checkpointer = isMemory ? null : new Checkpointer(path, writer, parts.log)
   const tx = new Transaction<Schema>(kyselyOn(writing))
   const group = new GroupCommit({
     ...parts,

@@ -18,10 +18,10 @@ import { InvariantError, Refusal } from '../../base/errors.ts'
 const maxStatements = 1_000
 
 /**
- * Written to the main file at this many pages of log (400 MB): a checkpoint in the middle of a burst halves the rate of
- * commits, and the log is emptied when the last process closes the store.
+ * The log begins anew at this many pages (400 MB): a checkpoint every 1,000 pages, which is the default, halves the rate of
+ * commits. The log is emptied when the last process closes the store.
  */
-const walPages = 100_000
+export const walPages = 100_000
 
 export interface SqliteFile {
   /** A path, or `:memory:`. */
