@@ -1,7 +1,7 @@
 /** Runs the roles of an installation in this process, and its TLS workers beside it. */
 import { createServer } from 'node:http'
 import { createAdminServer } from './api/server.ts'
-import { Metrics } from './api/metrics.ts'
+import { Metrics, type MetricsSnapshot } from './api/metrics.ts'
 import type { App } from './app.ts'
 import type { Environment, Role } from './config.ts'
 import { createJobs, type Job, type Jobs } from './engine/jobs.ts'
@@ -49,7 +49,8 @@ interface EstRole {
   readonly workerProcessIds: () => readonly number[]
   /** What this process has to do for it. */
   readonly jobs: readonly Job[]
-  readonly snapshots: () => Promise<Awaited<ReturnType<Metrics['snapshot']>>[]>
+  /** Of its worker processes. */
+  readonly snapshots: () => Promise<MetricsSnapshot[]>
   stop(): Promise<unknown>
 }
 
@@ -60,6 +61,11 @@ interface EstRole {
 export async function serve(app: App, options: ServeOptions): Promise<Serving> {
   const started: (() => Promise<unknown>)[] = []
   const stopping = new AbortController()
+  const metrics = new Metrics({
+    version: options.version,
+    issuers: async () =>
+      (await app.engine.issuers.list()).map(({ id, notAfter }) => ({ issuer: id, notAfter })),
+  })
   const stop = async () => {
     stopping.abort()
     // The est endpoint first: it has the requests. The admin endpoint last: it says that we are stopping.
@@ -68,7 +74,7 @@ export async function serve(app: App, options: ServeOptions): Promise<Serving> {
   try {
     // A process that signs nothing asks for no passphrase.
     if (options.roles.includes('est') || options.roles.includes('jobs')) await unlockKeys(app)
-    const est = options.roles.includes('est') ? await startEst(app, options) : null
+    const est = options.roles.includes('est') ? await startEst(app, options, metrics) : null
     if (est) started.push(() => est.stop())
     const status = options.roles.includes('status') ? await startStatus(app) : null
     if (status) started.push(() => status.stop(app.config.serve.stopTimeoutMs))
@@ -79,7 +85,7 @@ export async function serve(app: App, options: ServeOptions): Promise<Serving> {
     const running = jobs.run(stopping.signal)
     started.push(() => running)
     const admin = options.roles.includes('api')
-      ? await startAdmin(app, options, { est, jobs, stopping })
+      ? await startAdmin(app, options, { est, jobs, metrics, stopping })
       : null
     if (admin) started.push(() => admin.close())
     return {
@@ -98,7 +104,7 @@ async function unlockKeys({ engine }: App): Promise<void> {
   for (const authority of engine.authorities.values()) await authority.unlock?.()
 }
 
-async function startEst(app: App, options: ServeOptions): Promise<EstRole> {
+async function startEst(app: App, options: ServeOptions, metrics: Metrics): Promise<EstRole> {
   const { engine, config, dataDirectory } = app
   const { clock, random, log } = engine
   const { host, port } = config.est
@@ -106,13 +112,13 @@ async function startEst(app: App, options: ServeOptions): Promise<EstRole> {
   const identity = await ensureServerCertificate(app)
   if (options.workers === 1) {
     const listenOn = { host, port, reusePort: false }
-    const endpoint = await openEstEndpoint({ engine, config, identity, version, listen: listenOn })
+    const endpoint = await openEstEndpoint({ engine, config, identity, metrics, listen: listenOn })
     return {
       port: endpoint.port,
       alive: () => 1,
       workerProcessIds: () => [],
       jobs: [...workerJobs, serverCertificateJob(app, identity, (next) => endpoint.reload(next))],
-      snapshots: async () => [await endpoint.snapshot()],
+      snapshots: async () => [],
       stop: async () => {
         await endpoint.stop(config.serve.stopTimeoutMs)
         await flushSightings(engine, clock.now())
@@ -152,19 +158,16 @@ async function startStatus({ engine, config }: App): Promise<Listener> {
 interface AdminParts {
   readonly est: EstRole | null
   readonly jobs: Jobs
+  readonly metrics: Metrics
   readonly stopping: AbortController
 }
 
 async function startAdmin(
   app: App,
   { version, workers }: ServeOptions,
-  { est, jobs, stopping }: AdminParts,
+  { est, jobs, metrics, stopping }: AdminParts,
 ): Promise<{ port: number; close: () => Promise<void> }> {
   const { engine, config } = app
-  const metrics = new Metrics({
-    version,
-    issuers: async () => (await engine.issuers.list()).map(({ id, notAfter }) => ({ issuer: id, notAfter })),
-  })
   const server = createAdminServer({
     version,
     healthChecks: healthChecks(app, {

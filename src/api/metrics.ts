@@ -14,13 +14,17 @@ export interface IssuerExpiry {
 
 export interface MetricsOptions {
   readonly version: string
-  /** Asked at each scrape. */
+  /** Asked at each scrape; given to one process of an installation. */
   readonly issuers?: () => Promise<readonly IssuerExpiry[]>
-  readonly inFlight?: () => number
-  readonly openConnections?: () => number
 }
 
-/** Counters of one process. Its methods cost about a microsecond and never throw. */
+/** Asked at each scrape. */
+export interface WatchedServer {
+  readonly inFlight: () => number
+  readonly openConnections: () => number
+}
+
+/** Metrics of a process: one instance in each, or CPU and memory count twice. Its methods never throw. */
 export class Metrics {
   readonly registry = new Registry()
   readonly #requests: Counter
@@ -48,8 +52,6 @@ export class Metrics {
       help: 'Connections of devices that ended before the TLS handshake did.',
       registers,
     })
-    this.#gauge('perennial_requests_in_flight', 'Requests at work.', options.inFlight)
-    this.#gauge('perennial_open_connections', 'Open connections of devices.', options.openConnections)
     this.#buildInfo(options.version)
     if (options.issuers) this.#issuerExpiry(options.issuers)
   }
@@ -60,6 +62,11 @@ export class Metrics {
     if (seconds > 0) this.#seconds.observe({ protocol, operation }, seconds)
   }
 
+  watchServer({ inFlight, openConnections }: WatchedServer): void {
+    this.#gauge('perennial_requests_in_flight', 'Requests at work.', inFlight)
+    this.#gauge('perennial_open_connections', 'Open connections of devices.', openConnections)
+  }
+
   handshakeFailed(): void {
     this.#handshakeFailures.inc()
   }
@@ -68,8 +75,7 @@ export class Metrics {
     return this.registry.getMetricsAsJSON()
   }
 
-  #gauge(name: string, help: string, read: (() => number) | undefined): void {
-    if (!read) return
+  #gauge(name: string, help: string, read: () => number): void {
     const gauge = new Gauge({
       name,
       help,

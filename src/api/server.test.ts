@@ -48,8 +48,10 @@ test('readyz?verbose names each check; a refusal says why, anything else could h
 test('metrics of all processes are summed; build and issuer are not', async () => {
   const options = { version: '1.2.3', issuers: async () => [{ issuer: 'root', notAfter: 5_000 }] }
   const main = new Metrics(options)
-  const worker = new Metrics({ version: '1.2.3', inFlight: () => 3 })
-  const other = new Metrics({ version: '1.2.3', inFlight: () => 4 })
+  const worker = new Metrics({ version: '1.2.3' })
+  worker.watchServer({ inFlight: () => 3, openConnections: () => 0 })
+  const other = new Metrics({ version: '1.2.3' })
+  other.watchServer({ inFlight: () => 4, openConnections: () => 0 })
   main.answered('est', 'simpleenroll', 'issued', 0.004)
   worker.answered('est', 'simpleenroll', 'issued', 0.02)
   other.answered('est', 'simpleenroll', 'too-early', 0.001)

@@ -1,14 +1,13 @@
 /** The EST endpoint of one process: the server of protocols/ with the limits of the configuration. */
-import { Metrics, type MetricsSnapshot } from '../api/metrics.ts'
+import type { Metrics } from '../api/metrics.ts'
 import type { Config } from '../config.ts'
 import type { Engine } from '../engine/context.ts'
 import { createEstServer, type ServerIdentity } from '../protocols/tls-server.ts'
-import { type Listener, listen, type ListenOptions } from './listener.ts'
+import { listen, type ListenOptions } from './listener.ts'
 
 export interface EstEndpoint {
   readonly port: number
   reload(identity: ServerIdentity): void
-  snapshot(): Promise<MetricsSnapshot>
   stop(timeoutMs: number): Promise<boolean>
 }
 
@@ -17,22 +16,17 @@ export interface EstEndpointOptions {
   readonly config: Config
   readonly identity: ServerIdentity
   readonly listen: ListenOptions
-  readonly version: string
+  /** Of this process. */
+  readonly metrics: Metrics
 }
 
 /** Behind a proxy the device's certificate chain comes in headers: base64 of up to nine certificates. */
 const headerBytes = { direct: 8_192, proxied: 32_768 }
 
 export async function openEstEndpoint(options: EstEndpointOptions): Promise<EstEndpoint> {
-  const { engine, identity } = options
+  const { engine, identity, metrics } = options
   const { est } = options.config
   const pins = est.clientCertHeader && est.proxyFingerprint ? [est.proxyFingerprint] : []
-  let listener: Listener | null = null
-  const metrics = new Metrics({
-    version: options.version,
-    inFlight: () => endpoint.admission.inFlight,
-    openConnections: () => listener?.openConnections() ?? 0,
-  })
   const endpoint = createEstServer({
     engine,
     identity,
@@ -54,7 +48,7 @@ export async function openEstEndpoint(options: EstEndpointOptions): Promise<EstE
       handshakeFailed: () => metrics.handshakeFailed(),
     },
   })
-  listener = await listen(endpoint.server, options.listen, engine.clock)
-  const { port, stop } = listener
-  return { port, stop, reload: (next) => endpoint.reload(next), snapshot: () => metrics.snapshot() }
+  const { port, stop, openConnections } = await listen(endpoint.server, options.listen, engine.clock)
+  metrics.watchServer({ inFlight: () => endpoint.admission.inFlight, openConnections })
+  return { port, stop, reload: (next) => endpoint.reload(next) }
 }

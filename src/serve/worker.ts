@@ -1,4 +1,5 @@
 /** Entry of a TLS worker process: one EST endpoint on a port that it shares with its siblings. Started by worker-pool.ts. */
+import { Metrics } from '../api/metrics.ts'
 import { openApp, type App } from '../app.ts'
 import { openDataDirectory } from '../data-directory.ts'
 import { createJobs } from '../engine/jobs.ts'
@@ -10,6 +11,7 @@ import type { FromWorker, ToWorker } from './worker-messages.ts'
 interface Running {
   readonly app: App
   readonly endpoint: EstEndpoint
+  readonly metrics: Metrics
   readonly jobs: Promise<void>
 }
 
@@ -34,7 +36,7 @@ async function handle(message: ToWorker): Promise<void> {
       running?.endpoint.reload(message.identity)
       return
     case 'snapshot':
-      if (running) report({ kind: 'snapshot', id: message.id, metrics: await running.endpoint.snapshot() })
+      if (running) report({ kind: 'snapshot', id: message.id, metrics: await running.metrics.snapshot() })
       return
     case 'stop':
       await end()
@@ -52,8 +54,9 @@ async function start(message: ToWorker & { kind: 'start' }): Promise<void> {
     const listenOn = { host, port, reusePort: true }
     const { engine, config } = app
     for (const authority of engine.authorities.values()) await authority.unlock?.()
-    const endpoint = await openEstEndpoint({ engine, config, identity, version, listen: listenOn })
-    running = { app, endpoint, jobs: createJobs(engine, workerJobs).run(stopping.signal) }
+    const metrics = new Metrics({ version })
+    const endpoint = await openEstEndpoint({ engine, config, identity, metrics, listen: listenOn })
+    running = { app, endpoint, metrics, jobs: createJobs(engine, workerJobs).run(stopping.signal) }
     report({ kind: 'listening', port: endpoint.port })
   } catch (error) {
     report({ kind: 'failed', message: error instanceof Error ? error.message : String(error) })
