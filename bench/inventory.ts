@@ -31,7 +31,7 @@ import {
 /** What the issue asks for. */
 const aims = { devicesPerSecond: 50_000, queryMs: 20, memoryMb: 500 }
 /** Devices in one insert: few enough that they are garbage soon. */
-const chunk = 1_024
+const chunk = 512
 /** Devices in one transaction of the import into a living inventory. */
 const unit = 20_000
 

@@ -2,7 +2,7 @@
 import { toHex } from '../base/bytes.ts'
 import type { Instant } from '../base/clock.ts'
 import type { CertificateId, DeviceId, IssuerId, SerialNumber } from '../base/id.ts'
-import { bytesToHexOrNull, hexToBytes, hexToBytesOrNull } from './columns.ts'
+import { bytesToHexOrNull, hexToBytes } from './columns.ts'
 import type { CertificateTable } from './schema.ts'
 
 /** `expired` is never stored: it is `notAfter < now`, whatever the status. */
@@ -129,7 +129,7 @@ export function toCertificateRow(certificate: Omit<CertificateRecord, 'id'>): Ne
     reason: certificate.reason,
     revoked_at: certificate.revokedAt,
     profile: certificate.profile,
-    profile_hash: hexToBytesOrNull(certificate.profileHash),
+    profile_hash: profileHashBytes(certificate.profileHash),
     protocol: certificate.protocol,
     predecessor_id: certificate.predecessorId,
     cohort: certificate.cohort,
@@ -143,4 +143,17 @@ export function toCertificateRow(certificate: Omit<CertificateRecord, 'id'>): Ne
     tbs: certificate.tbs,
     der: certificate.der,
   }
+}
+
+const profileHashes = new Map<string, Uint8Array>()
+
+/** There are a few profiles, and an import asks for the same ones a million times. */
+function profileHashBytes(hash: string | null): Uint8Array | null {
+  if (hash === null) return null
+  let bytes = profileHashes.get(hash)
+  if (!bytes) {
+    bytes = hexToBytes(hash)
+    if (profileHashes.size < 1_000) profileHashes.set(hash, bytes)
+  }
+  return bytes
 }

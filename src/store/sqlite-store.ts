@@ -18,8 +18,9 @@ import type { Store, StoreParts } from './open.ts'
 import type { Schema } from './schema.ts'
 import { TransactionGuard } from './transaction.ts'
 
-const writerCacheKb = 64 * 1024
-const readerCacheKb = 32 * 1024
+const writerCacheKb = 48 * 1024
+/** Small: what it holds is void with each commit of the writer. */
+const readerCacheKb = 8 * 1024
 
 export function openSqliteStore(path: string, parts: StoreParts): Store {
   const isMemory = path === ':memory:'

@@ -27,7 +27,7 @@ export interface ExpiryKey {
 
 export class UnitEnd {
   readonly counters = new Map<string, number>()
-  readonly expiries = new Map<string, ExpiryCell>()
+  readonly expiries = new ExpirySums()
   readonly facts: NewFact[] = []
 
   add(name: string, delta: number): void {
@@ -36,31 +36,48 @@ export class UnitEnd {
 
   addExpiry(key: ExpiryKey, delta: number): void {
     const day = Math.floor(key.notAfter / dayMs)
-    const profile = key.profile ?? ''
-    const cohort = key.cohort ?? ''
-    const id = `${String(day).padStart(7, '0')}\0${cohort}\0${profile}\0${key.issuerId}`
-    const cell = this.expiries.get(id)
-    if (cell) cell.count += delta
-    else this.expiries.set(id, { day, issuer_id: key.issuerId, profile, cohort, count: delta })
+    this.expiries.add(
+      { day, cohort: key.cohort ?? '', profile: key.profile ?? '', issuer_id: key.issuerId },
+      delta,
+    )
   }
 
   merge(other: UnitEnd): void {
     for (const fact of other.facts) this.facts.push(fact)
     for (const [name, delta] of other.counters) this.add(name, delta)
-    for (const [id, cell] of other.expiries) {
-      const own = this.expiries.get(id)
-      if (own) own.count += cell.count
-      else this.expiries.set(id, { ...cell })
+    for (const { count, ...key } of other.expiries.cells()) this.expiries.add(key, count)
+  }
+}
+
+type ExpiryCell = Omit<Schema['expiry_counts'], 'slot'>
+
+/** Maps in maps: one joined text as the key would cost an import more than its binding to SQL. */
+class ExpirySums {
+  readonly #byCohort = new Map<string, Map<string, Map<string, Map<number, number>>>>()
+
+  add({ day, cohort, profile, issuer_id: issuerId }: Omit<ExpiryCell, 'count'>, delta: number): void {
+    const days = inside(inside(inside(this.#byCohort, cohort), profile), issuerId)
+    days.set(day, (days.get(day) ?? 0) + delta)
+  }
+
+  *cells(): Generator<ExpiryCell> {
+    for (const [cohort, byProfile] of this.#byCohort) {
+      for (const [profile, byIssuer] of byProfile) {
+        for (const [issuer, days] of byIssuer) {
+          for (const [day, count] of days) yield { day, cohort, profile, issuer_id: issuer, count }
+        }
+      }
     }
   }
 }
 
-interface ExpiryCell {
-  readonly day: number
-  readonly issuer_id: string
-  readonly profile: string
-  readonly cohort: string
-  count: number
+function inside<Key, InnerKey, Value>(map: Map<Key, Map<InnerKey, Value>>, key: Key): Map<InnerKey, Value> {
+  let inner = map.get(key)
+  if (!inner) {
+    inner = new Map()
+    map.set(key, inner)
+  }
+  return inner
 }
 
 const open = new WeakMap<Tx, UnitEnd>()
@@ -131,18 +148,27 @@ const insertFacts = preparedRows<NewFact, never>((db, rows) =>
  */
 export async function writeUnitEnd(tx: Tx, end: UnitEnd, slot: number): Promise<void> {
   await insertFacts(tx, end.facts)
-  const counters = [...end.counters].filter(([, delta]) => delta !== 0).sort(byKey)
+  const counters = [...end.counters].filter(([, delta]) => delta !== 0).sort(([a], [b]) => byText(a, b))
   await upsertCounters(
     tx,
     counters.map(([name, value]) => ({ name, slot, value })),
   )
-  const expiries = [...end.expiries].filter(([, cell]) => cell.count !== 0).sort(byKey)
+  const expiries = [...end.expiries.cells()].filter(({ count }) => count !== 0).sort(byPrimaryKey)
   await upsertExpiries(
     tx,
-    expiries.map(([, cell]) => Object.assign(cell, { slot })),
+    expiries.map((cell) => Object.assign(cell, { slot })),
   )
 }
 
-function byKey([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number {
-  return a < b ? -1 : 1
+function byPrimaryKey(a: ExpiryCell, b: ExpiryCell): number {
+  return (
+    a.day - b.day ||
+    byText(a.cohort, b.cohort) ||
+    byText(a.profile, b.profile) ||
+    byText(a.issuer_id, b.issuer_id)
+  )
+}
+
+function byText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
 }

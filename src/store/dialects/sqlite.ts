@@ -74,7 +74,7 @@ export class SqliteConnection implements DatabaseConnection {
   /** Runs one statement now. Kysely's signatures promise the row type; STRICT tables keep the promise. */
   run<Row>(sql: string, parameters: readonly unknown[]): QueryResult<Row> {
     const { statement, hasRows } = this.#prepare(sql)
-    const values = parameters.map(bound)
+    const values = bindable(parameters)
     if (hasRows) return { rows: statement.all(...values) as Row[] }
     const { changes, lastInsertRowid } = statement.run(...values)
     return { rows: [], numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid) }
@@ -106,12 +106,26 @@ interface Prepared {
   readonly hasRows: boolean
 }
 
+/** Most statements can be bound as they are: then nothing is copied. */
+function bindable(parameters: readonly unknown[]): readonly SQLInputValue[] {
+  return parameters.every(isBindable) ? parameters : parameters.map(bound)
+}
+
 /** A number is bound as REAL; the STRICT column turns it back into an INTEGER, but `?1 / 2` in SQL needs a CAST. */
+function isBindable(value: unknown): value is SQLInputValue {
+  return (
+    typeof value === 'string' ||
+    typeof value === 'number' ||
+    value === null ||
+    value instanceof Uint8Array ||
+    typeof value === 'bigint'
+  )
+}
+
 function bound(value: unknown): SQLInputValue {
-  if (value === undefined || value === null) return null
+  if (isBindable(value)) return value
+  if (value === undefined) return null
   if (typeof value === 'boolean') return value ? 1 : 0
-  if (typeof value === 'number' || typeof value === 'string' || typeof value === 'bigint') return value
-  if (value instanceof Uint8Array) return value
   throw new InvariantError(`a ${typeof value} cannot be stored: convert it in the record's file`)
 }
 
