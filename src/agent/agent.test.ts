@@ -1,249 +1,11 @@
 import assert from 'node:assert/strict'
-import { chmodSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { chmodSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { after, suite, test } from 'node:test'
-import * as fc from 'fast-check'
+import { suite, test } from 'node:test'
+import { JumpingClock, Rig, work } from '../../test/helpers/agent-rig.ts'
 import { AgentServer } from '../../test/helpers/agent-server.ts'
-import { testNow } from '../../test/helpers/certificates.ts'
-import { type Clock, dayMs, hourMs, type Instant, minuteMs } from '../base/clock.ts'
+import { dayMs, hourMs, minuteMs } from '../base/clock.ts'
 import { Refusal } from '../base/errors.ts'
-import { seededRandom } from '../base/random.ts'
-import { agentDefaults, checkAgentConfig } from './agent-config.ts'
-import { writeFile, type WriteFile } from './agent-directory.ts'
-import type { AgentTransport } from './agent-transport.ts'
-import type { Agent, AgentEvent } from './agent.ts'
-import { activeCredential, renewalInstant } from './agent-state.ts'
-import { openAgent, setUpAgent } from './open-agent.ts'
-
-class PowerCut extends Error {}
-
-/** Where the power fails: at the how-manieth effect, and whether that effect still happens. */
-interface Cut {
-  readonly at: number
-  readonly phase: 'before' | 'half' | 'after'
-}
-
-/** Sleeping takes no time; the loop ends when `endAt` is passed. */
-class JumpingClock implements Clock {
-  at: Instant = testNow
-  readonly stop = new AbortController()
-  endAt = Infinity
-
-  now(): Instant {
-    return this.at
-  }
-
-  async sleep(ms: number): Promise<void> {
-    this.at += ms
-    if (this.at >= this.endAt) this.stop.abort()
-  }
-}
-
-const folders: string[] = []
-after(() => {
-  for (const folder of folders) rmSync(folder, { recursive: true })
-})
-
-/** One device and its server; the device may be switched off and on. */
-class Rig {
-  readonly clock = new JumpingClock()
-  readonly server: AgentServer
-  readonly directory = mkdtempSync(join(tmpdir(), 'perennial-agent-'))
-  readonly events: AgentEvent[] = []
-  effects = 0
-  cut: Cut | null = null
-
-  constructor(options: ConstructorParameters<typeof AgentServer>[1] = {}) {
-    folders.push(this.directory)
-    this.server = new AgentServer(this.clock, options)
-  }
-
-  async setUp(): Promise<this> {
-    const config = checkAgentConfig({
-      ...agentDefaults,
-      deviceId: 'device-1',
-      server: 'https://est.example:8443',
-    })
-    await setUpAgent(this, { config, anchors: [this.server.root.certificate] })
-    return this
-  }
-
-  async enrolled(): Promise<this> {
-    await this.setUp()
-    const agent = await this.boot()
-    assert.equal((await agent.settle('enrol')).isActivated, true)
-    return this
-  }
-
-  /** As after a power cut: nothing is left but what is in the directory and on the server. */
-  async boot(secret = 'secret-1'): Promise<Agent> {
-    this.effects = 0
-    return await openAgent({
-      directory: this.directory,
-      clock: this.clock,
-      random: seededRandom('agent'),
-      write: this.write,
-      transport: this.transport,
-      bootstrap: { kind: 'secret', username: 'device-1', password: secret },
-      onEvent: (event) => void this.events.push(event),
-    })
-  }
-
-  readonly write: WriteFile = async (path, data, mode) =>
-    await this.#effect(
-      async () => await writeFile(path, data, mode),
-      () => writeFileSync(`${path}.new`, 'torn'),
-    )
-
-  readonly transport: AgentTransport = {
-    ask: async (request) =>
-      await this.#effect(
-        async () => await this.server.ask(request),
-        () => undefined,
-      ),
-  }
-
-  async #effect<Value>(happen: () => Promise<Value>, half: () => void): Promise<Value> {
-    const { at, phase } = this.cut ?? { at: -1, phase: 'before' }
-    const isCut = this.effects++ === at
-    if (isCut && phase === 'half') half()
-    if (isCut && phase !== 'after') throw new PowerCut()
-    const value = await happen()
-    if (isCut) throw new PowerCut()
-    return value
-  }
-
-  /** Something stored that the server lets in, and an active credential that can be read. */
-  async assertWorking(): Promise<void> {
-    const state = await (await this.boot()).state()
-    assert.ok(activeCredential(state), 'the active credential is whole')
-    const held = Object.values(state.slots)
-    assert.ok(
-      held.some((slot) => slot.kind === 'stored' && this.server.accepts(slot.certificate)),
-      'one of the credentials works',
-    )
-  }
-
-  async activeSerial(): Promise<string> {
-    const active = activeCredential(await (await this.boot()).state())
-    assert.ok(active)
-    assert.ok(this.server.accepts(active.certificate), 'the active certificate is accepted')
-    return active.certificate.serialNumber
-  }
-
-  /** To the instant at which the active certificate is renewed. */
-  async toRenewal(): Promise<void> {
-    const state = await (await this.boot()).state()
-    const active = activeCredential(state)
-    assert.ok(active)
-    this.clock.at = renewalInstant(state.config, active.certificate) + minuteMs
-  }
-}
-
-/** Steps until nothing is left to do, jumping over the waits that are shorter than a day. */
-async function work(rig: Rig, agent: Agent): Promise<void> {
-  for (let steps = 0; steps < 200; steps++) {
-    const { outcome, retryAt } = await agent.step()
-    if (outcome === 'done') continue
-    if (retryAt === null || retryAt - rig.clock.at > dayMs) return
-    rig.clock.at = Math.max(rig.clock.at, retryAt)
-  }
-  assert.fail('it does not come to rest')
-}
-
-const phases = ['before', 'half', 'after'] as const
-
-suite('power cuts', () => {
-  test('at every effect of a renewal: a working credential, one certificate, and the renewal is finished', async () => {
-    let isThrough = false
-    for (let at = 0; !isThrough; at++) {
-      for (const phase of phases) {
-        const rig = await new Rig().enrolled()
-        const before = await rig.activeSerial()
-        await rig.toRenewal()
-        const agent = await rig.boot()
-        rig.cut = { at, phase }
-        isThrough = await work(rig, agent).then(
-          () => true,
-          (error: unknown) => {
-            assert.ok(error instanceof PowerCut, String(error))
-            return false
-          },
-        )
-        rig.cut = null
-        await rig.assertWorking()
-        await work(rig, await rig.boot())
-        assert.notEqual(await rig.activeSerial(), before)
-        assert.equal(rig.server.issued.length, 2, `cut ${at} ${phase}: one key, one request, one certificate`)
-      }
-      assert.ok(at < 40)
-      if (isThrough) assert.ok(at > 8, 'there was something to cut')
-    }
-  })
-
-  test('at every effect of the first enrolment: the same secret finishes it', async () => {
-    let isThrough = false
-    for (let at = 0; !isThrough; at++) {
-      for (const phase of phases) {
-        const rig = await new Rig().setUp()
-        const agent = await rig.boot()
-        rig.cut = { at, phase }
-        isThrough = await agent.settle('enrol').then(
-          () => true,
-          (error: unknown) => {
-            assert.ok(error instanceof PowerCut, String(error))
-            return false
-          },
-        )
-        rig.cut = null
-        if (!isThrough) {
-          const again = await rig.boot()
-          if (activeCredential(await again.state()) === null) await again.settle('enrol')
-        }
-        await rig.assertWorking()
-        assert.equal(rig.server.issued.length, 1)
-      }
-    }
-  })
-
-  test('any sequence of cuts and outages over several renewals', async () => {
-    const trouble = fc.record({
-      at: fc.integer({ min: 0, max: 14 }),
-      phase: fc.constantFrom(...phases),
-      isDown: fc.boolean(),
-      isStrict: fc.boolean(),
-    })
-    await fc.assert(
-      fc.asyncProperty(fc.array(trouble, { minLength: 1, maxLength: 8 }), async (troubles) => {
-        const rig = await new Rig().enrolled()
-        for (const { isDown, isStrict, ...cut } of troubles) {
-          await rig.toRenewal()
-          rig.server.isStrict = isStrict
-          rig.server.says = isDown ? () => ({ kind: 'failed', detail: 'down', serverNow: null }) : null
-          const agent = await rig.boot()
-          rig.cut = cut
-          for (let steps = 0; steps < 6; steps++) {
-            const isCut = await agent.step().then(
-              () => false,
-              (error: unknown) => assert.ok(error instanceof PowerCut, String(error)) === undefined,
-            )
-            if (isCut) break
-          }
-          rig.cut = null
-          await rig.assertWorking()
-        }
-        rig.server.says = null
-        rig.clock.at += dayMs
-        await work(rig, await rig.boot())
-        await rig.activeSerial()
-        const live = rig.server.issued.filter(({ certificate }) => rig.server.accepts(certificate))
-        assert.equal(live.length, 1)
-      }),
-      { numRuns: 12 },
-    )
-  })
-})
 
 suite('renewal', () => {
   test('happens by itself in the loop, many times, and the old certificate serves until the new one did', async () => {
@@ -378,6 +140,17 @@ suite('enrolment', () => {
     assert.equal(held?.kind, 'requested')
     assert.equal((await (await rig.boot()).settle('enrol')).isActivated, true)
     assert.equal(rig.server.issued[0]?.spkiHash, held.spkiHash)
+  })
+
+  test('a storage that loses what is written is not worn out by trying', async () => {
+    const rig = await new Rig().setUp()
+    let writes = 0
+    const forgets = await rig.boot('secret-1', async () => void writes++)
+    const result = await forgets.settle('enrol')
+    assert.equal(result.outcome, 'failed')
+    assert.match(result.detail, /does not keep/)
+    assert.equal(result.retryAt, rig.clock.at + hourMs)
+    assert.ok(writes <= 24, `${writes} writes`)
   })
 
   test('without a certificate the loop says what to do', async () => {

@@ -63,9 +63,12 @@ export interface StepResult {
 const backoff = { baseMs: minuteMs, capMs: 6 * hourMs }
 /** The loop looks at the clock at least this often, because clocks are set. */
 const longestSleepMs = hourMs
+/** A renewal has five steps. More of them in a row without an end mean that what is written does not stay. */
+const mostSteps = 12
 
 export class Agent {
   readonly #parts: AgentParts
+  #stepsInRow = 0
 
   constructor(parts: AgentParts) {
     this.#parts = parts
@@ -82,9 +85,17 @@ export class Agent {
    * device with a working credential.
    */
   async step(wish: Wish = 'keep'): Promise<StepResult> {
+    const now = this.#parts.clock.now()
     const state = await this.state(wish)
-    const step = nextStep(state, this.#parts.clock.now())
+    const step = nextStep(state, now)
+    if (this.#stepsInRow >= mostSteps) {
+      this.#stepsInRow = 0
+      const detail = 'the storage does not keep what is written: nothing more is written for an hour'
+      this.#say('warn', 'storage', detail)
+      return { ...resting, step, outcome: 'failed', detail, retryAt: now + hourMs }
+    }
     const result = await this.#take(step, state)
+    this.#stepsInRow = result.outcome === 'done' && !result.isActivated ? this.#stepsInRow + 1 : 0
     if (step.kind !== 'wait') this.#say(result.outcome === 'done' ? 'info' : 'warn', step.kind, result.detail)
     return result
   }

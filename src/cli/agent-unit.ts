@@ -9,7 +9,9 @@ export interface AgentUnit {
 
 /** The agent needs the network, its state directory and nothing else. MemoryDenyWriteExecute is left out: Node compiles. */
 export function agentUnit({ command, state, user }: AgentUnit): string {
-  const words = [...command, 'agent', 'run', '--state', state].map(quoted)
+  const words = [...command, 'agent', 'run', '--state', state].map((word) =>
+    quoted(word.replaceAll('$', () => '$$')),
+  )
   return `[Unit]
 Description=Perennial device agent
 Wants=network-online.target time-sync.target
@@ -56,7 +58,7 @@ WantedBy=multi-user.target
 
 /** systemd.service(5), "Command lines", and systemd.unit(5), "Specifiers". */
 function quoted(word: string): string {
-  const escaped = word.replaceAll('%', '%%').replaceAll('$', () => '$$')
+  const escaped = word.replaceAll('%', '%%')
   if (!/[\s"'\\;]/.test(escaped)) return escaped
   return `"${escaped.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`
 }
