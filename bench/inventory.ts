@@ -60,15 +60,17 @@ export async function run(args: readonly string[]): Promise<void> {
 }
 
 async function load(path: string, devices: number): Promise<Line[]> {
-  const store = await openStore({ url: `sqlite:${path}` })
-  await store.migrate()
   const random = seededRandom('inventory')
   const imported = Math.ceil(devices / 20)
-  const first = await timed(async (spent) =>
-    store.transaction((tx) =>
+  const first = await timed(async (spent) => {
+    const store = await openStore({ url: `sqlite:${path}`, isExclusive: true })
+    await store.migrate()
+    await store.transaction((tx) =>
       withIndexesLast(tx, () => insertRange(tx, 0, devices - imported, { random, fleet: devices, spent })),
-    ),
-  )
+    )
+    await store.close()
+  })
+  const store = await openStore({ url: `sqlite:${path}` })
   const later = await timed(async (spent) => {
     for (let from = devices - imported; from < devices; from += unit) {
       const to = Math.min(devices, from + unit)

@@ -33,7 +33,13 @@ let files = 0
 
 async function rig(clock: Clock = systemClock): Promise<Rig> {
   const path = join(directory, `${files++}.db`)
-  const database = openSqlite({ path, synchronous: 'off', cacheKb: 2000, isReader: false })
+  const database = openSqlite({
+    path,
+    synchronous: 'off',
+    cacheKb: 2000,
+    isReader: false,
+    isExclusive: false,
+  })
   open.push(database)
   const guard = new TransactionGuard()
   const connection = new SqliteConnection(

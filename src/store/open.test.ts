@@ -71,6 +71,23 @@ test('a closed store refuses further transactions', async () => {
   await assert.rejects(async () => store.transaction(async () => 1), /closed/)
 })
 
+test('a store that was opened alone keeps others out, and leaves an ordinary one', async () => {
+  const path = join(directory, 'alone.db')
+  const alone = await openStore({ url: `sqlite:${path}`, isExclusive: true })
+  await alone.migrate()
+  await alone.transaction((tx) => insertDevice(tx, sampleDevice(1)))
+  assert.ok(await findDevice(alone.db, sampleDevice(1).id))
+  const clock = { now: () => (now += 1_000), sleep: nextTurn }
+  let now = 0
+  await assert.rejects(openStore({ url: `sqlite:${path}`, clock }), { code: 'store-busy' })
+  await alone.close()
+  const ordinary = await openStore({ url: `sqlite:${path}` })
+  assert.ok(await findDevice(ordinary.db, sampleDevice(1).id))
+  await ordinary.transaction((tx) => insertDevice(tx, sampleDevice(2)))
+  await assert.rejects(openStore({ url: `sqlite:${path}`, isExclusive: true, clock }), { code: 'store-busy' })
+  await ordinary.close()
+})
+
 test('store.db cannot write', async () => {
   const { store } = await opened('reader.db')
   await assert.rejects(writeMeta(store.db as Tx, 'a', 'b'), /only reads/)

@@ -38,6 +38,11 @@ export interface StoreOptions {
   readonly random?: Random
   /** `off` trades the durability of the last seconds for speed: imports that can be repeated, and tests. SQLite only. */
   readonly synchronous?: 'full' | 'off'
+  /**
+   * For the first load of a big fleet: no other process may have the file open, which is refused with `store-busy` when
+   * one has, and a transaction of gigabytes is written once instead of twice. SQLite only.
+   */
+  readonly isExclusive?: boolean
 }
 
 export interface StoreParts {
@@ -45,11 +50,12 @@ export interface StoreParts {
   readonly random: Random
   readonly log: Log
   readonly synchronous: 'full' | 'off'
+  readonly isExclusive: boolean
 }
 
 /** Opens the database, creating an empty SQLite file when there is none. The schema is left alone: see `migrate`. */
 export async function openStore(options: StoreOptions): Promise<Store> {
-  const store = open(options)
+  const store = await open(options)
   try {
     await store.schemaVersion()
     return store
@@ -59,12 +65,13 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   }
 }
 
-function open({ url, ...given }: StoreOptions): Store {
+async function open({ url, ...given }: StoreOptions): Promise<Store> {
   const parts: StoreParts = {
     clock: given.clock ?? systemClock,
     random: given.random ?? systemRandom,
     log: given.log ?? silentLog,
     synchronous: given.synchronous ?? 'full',
+    isExclusive: given.isExclusive ?? false,
   }
   if (url.startsWith('sqlite:')) return openSqliteStore(url.slice('sqlite:'.length), parts)
   if (/^postgres(ql)?:\/\//.test(url)) return openPostgresStore(url, parts)

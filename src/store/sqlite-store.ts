@@ -11,6 +11,7 @@ import {
   SqliteConnection,
   kyselyOn,
   sqliteRefusal,
+  type SqliteFile,
 } from './dialects/sqlite.ts'
 import { GroupCommit, lockBackoff, lockWaitMs, storeBusy } from './group-commit.ts'
 import { migrateToLatest, schemaVersion } from './migrations.ts'
@@ -22,14 +23,14 @@ const writerCacheKb = 48 * 1024
 /** Small: what it holds is void with each commit of the writer. */
 const readerCacheKb = 8 * 1024
 
-export function openSqliteStore(path: string, parts: StoreParts): Store {
+export async function openSqliteStore(path: string, parts: StoreParts): Promise<Store> {
   const isMemory = path === ':memory:'
+  // Such a database belongs to its connection: reads share it and wait for the group that is under way.
+  const isAlone = isMemory || parts.isExclusive
   const guard = new TransactionGuard()
-  const writer = opened({ path, synchronous: parts.synchronous, cacheKb: writerCacheKb, isReader: false })
-  // A memory database belongs to its connection: reads share it and wait for the group that is under way.
-  const reader = isMemory
-    ? writer
-    : opened({ path, synchronous: parts.synchronous, cacheKb: readerCacheKb, isReader: true })
+  const file = { path, synchronous: parts.synchronous, isExclusive: parts.isExclusive && !isMemory }
+  const writer = await opened({ ...file, cacheKb: writerCacheKb, isReader: false }, parts)
+  const reader = isAlone ? writer : await opened({ ...file, cacheKb: readerCacheKb, isReader: true }, parts)
 
   const writing = new SqliteConnection(
     writer,
@@ -41,7 +42,7 @@ export function openSqliteStore(path: string, parts: StoreParts): Store {
     },
     (action) => action(),
   )
-  const checkpointer = isMemory ? null : new Checkpointer(path, writer, parts.log)
+  const checkpointer = isAlone ? null : new Checkpointer(path, writer, parts.log)
   const tx = new Transaction<Schema>(kyselyOn(writing))
   const group = new GroupCommit({
     ...parts,
@@ -55,7 +56,7 @@ export function openSqliteStore(path: string, parts: StoreParts): Store {
     reader,
     () => {
       guard.assertOutside('db')
-      return isMemory ? group.underWay : null
+      return isAlone ? group.underWay : null
     },
     (action) => whenFree(action, parts),
   )
@@ -65,7 +66,7 @@ export function openSqliteStore(path: string, parts: StoreParts): Store {
   async function close(): Promise<void> {
     await group.close()
     await checkpointer?.close()
-    if (!isMemory) reader.close()
+    if (!isAlone) reader.close()
     // the last process to close the file writes the log back into it
     writer.close()
   }
@@ -86,12 +87,15 @@ export function openSqliteStore(path: string, parts: StoreParts): Store {
   }
 }
 
-function opened(file: Parameters<typeof openSqlite>[0]): DatabaseSync {
-  try {
-    return openSqlite(file)
-  } catch (error) {
-    throw sqliteRefusal(error)
-  }
+/** Another process that opens the file at the same moment is waited for. */
+async function opened(file: SqliteFile, parts: StoreParts): Promise<DatabaseSync> {
+  return whenFree(() => {
+    try {
+      return openSqlite(file)
+    } catch (error) {
+      throw isSqliteBusy(error) ? error : sqliteRefusal(error)
+    }
+  }, parts)
 }
 
 /** Reads are refused only while another process recovers the log or empties it on closing. */

@@ -25,7 +25,19 @@ async function work(): Promise<void> {
       await appendFacts(tx, [{ at: start, action: 'device.added', subject: id, entry: Buffer.from(id) }])
     })
     // synchronous: what is printed was acknowledged, however this process ends
-    writeSync(1, `${id}\n`)
+    print(`${id}\n`)
+  }
+}
+
+function print(line: string): void {
+  for (;;) {
+    try {
+      writeSync(1, line)
+      return
+    } catch (error) {
+      // the pipe is full for the moment
+      if (!(error instanceof Error && 'code' in error && error.code === 'EAGAIN')) throw error
+    }
   }
 }
 

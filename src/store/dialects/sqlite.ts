@@ -30,13 +30,16 @@ export interface SqliteFile {
   /** Page cache, kB. */
   readonly cacheKb: number
   readonly isReader: boolean
+  /** Nobody else has the file open: changes go straight into it, with a rollback journal instead of the log. */
+  readonly isExclusive: boolean
 }
 
-export function openSqlite({ path, synchronous, cacheKb, isReader }: SqliteFile): DatabaseSync {
+export function openSqlite({ path, synchronous, cacheKb, isReader, isExclusive }: SqliteFile): DatabaseSync {
   // busy_timeout 0: waiting inside SQLite would stop the event loop, so the caller waits and repeats
   const database = new DatabaseSync(path, { timeout: 0, enableForeignKeyConstraints: true })
   try {
-    if (!isReader && path !== ':memory:') database.exec('pragma journal_mode = wal')
+    if (isExclusive) takeAlone(database)
+    else if (!isReader && path !== ':memory:') database.exec('pragma journal_mode = wal')
     database.exec(`pragma synchronous = ${synchronous}`)
     database.exec(`pragma wal_autocheckpoint = ${walPages}`)
     database.exec(`pragma cache_size = -${cacheKb}`)
@@ -46,6 +49,14 @@ export function openSqlite({ path, synchronous, cacheKb, isReader }: SqliteFile)
     throw error
   }
   return database
+}
+
+/** Throws SQLITE_BUSY when somebody else has the file open. */
+function takeAlone(database: DatabaseSync): void {
+  database.exec('pragma locking_mode = exclusive')
+  database.exec('pragma journal_mode = delete')
+  // the lock is taken by the first write
+  database.exec('begin exclusive; commit')
 }
 
 /** Called before each query: throws when the query must not run here and now; a promise when it has to wait. */
