@@ -161,7 +161,7 @@ export async function decideApproval(
     .updateTable('approvals')
     .set({ status: decision.status, decided_at: decision.at, decided_by: decision.by })
     .where('id', '=', decision.id)
-    .where('status', '=', 'pending')
+    .where('status', '=', sql.lit('pending'))
     .executeTakeFirst()
   return numUpdatedRows === 1n
 }
@@ -172,7 +172,7 @@ export async function markApprovalUsed(tx: Tx, id: ApprovalId): Promise<boolean>
     .updateTable('approvals')
     .set({ status: 'used' })
     .where('id', '=', id)
-    .where('status', '=', 'approved')
+    .where('status', '=', sql.lit('approved'))
     .executeTakeFirst()
   return numUpdatedRows === 1n
 }

@@ -134,7 +134,7 @@ const updateAbandoned = prepared((db, p: { id: number; reason: string }) =>
     .updateTable('certificates')
     .set({ status: 'abandoned', reason: p.reason, holds_key: 0 })
     .where('id', '=', p.id)
-    .where('status', '=', 'reserved'),
+    .where('status', '=', sql.lit('reserved')),
 )
 
 /** Gives a reservation up; its key may be used again, its serial number never. @returns false when it was not reserved */

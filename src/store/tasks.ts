@@ -132,7 +132,7 @@ export async function completeTask(tx: Tx, { id, attempts }: Claim): Promise<boo
     .set({ status: 'done', last_error: null })
     .where('id', '=', id)
     .where('attempts', '=', attempts)
-    .where('status', '=', 'running')
+    .where('status', '=', sql.lit('running'))
     .executeTakeFirst()
   return numUpdatedRows === 1n
 }
@@ -148,7 +148,7 @@ export async function failTask(
     .set({ ...next, last_error: failure.lastError })
     .where('id', '=', failure.id)
     .where('attempts', '=', failure.attempts)
-    .where('status', '=', 'running')
+    .where('status', '=', sql.lit('running'))
     .executeTakeFirst()
   return numUpdatedRows === 1n
 }
@@ -159,7 +159,7 @@ export async function retryTask(tx: Tx, id: number, now: Instant): Promise<boole
     .updateTable('tasks')
     .set({ status: 'ready', attempts: 0, run_at: now })
     .where('id', '=', id)
-    .where('status', '=', 'dead')
+    .where('status', '=', sql.lit('dead'))
     .where(({ not, exists, selectFrom }) =>
       not(
         exists(
