@@ -1,12 +1,13 @@
 /** The agent as a process against a platform that runs: enrolment, renewal, kill -9 at every effect, a retired certificate. */
 import assert from 'node:assert/strict'
 import type { ChildProcess } from 'node:child_process'
-import { chmodSync, cpSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, cpSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { after, before, suite, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { systemClock } from '../../src/base/clock.ts'
+import { createCa } from '../helpers/ca.ts'
 import { freePorts } from '../helpers/checkout.ts'
 import {
   cleanEnvironment,
@@ -160,6 +161,24 @@ suite('the agent', () => {
 
     await ok(...enrolLine('press-2'), '--root-fingerprint', fingerprint.replaceAll(/(..)(?=.)/g, '$1:'))
     assert.equal(readFileSync(join(folder, 'press-2', 'a.key'), 'utf8'), key)
+  })
+
+  test('enrols with a factory identity, which is not kept', async () => {
+    const factory = createCa('CN=Factory', systemClock.now())
+    const { pem, keyPem } = factory.issue({ subject: 'CN=Press,serialNumber=press-8' })
+    const files = { 'factory.pem': factory.pem, 'idevid.pem': pem, 'idevid.key': keyPem }
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text, { mode: 0o600 })
+    await ok('trust', 'add', 'factory.pem', '--name', 'factory')
+    await ok('device', 'add', 'press-8', '--profile', 'quick')
+    const line = ['agent', 'enrol', 'press-8', '--server', server, '--state', 'press-8', '--root', 'root.pem']
+    const lone = await type(...line, '--factory-certificate', 'idevid.pem')
+    assert.deepEqual([lone.exitCode, /belong together/.test(lone.stderr)], [3, true])
+    await ok(...line, '--factory-certificate', 'idevid.pem', '--factory-key', 'idevid.key')
+    const { active } = await status('press-8')
+    assert.equal((await inventory('press-8'))[0]?.serialNumber, active?.serialNumber)
+    for (const name of readdirSync(join(folder, 'press-8'))) {
+      assert.ok(!readFileSync(join(folder, 'press-8', name), 'utf8').includes(keyPem.slice(40, 80)), name)
+    }
   })
 
   test('renews into the other slot, and the old certificate is retired only then', async () => {
