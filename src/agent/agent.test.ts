@@ -142,6 +142,21 @@ suite('enrolment', () => {
     assert.equal(rig.server.issued[0]?.spkiHash, held.spkiHash)
   })
 
+  test('a device that slept past its end comes back with a new secret; until then it keeps asking', async () => {
+    const rig = await new Rig().enrolled()
+    rig.clock.at += 200 * dayMs
+    const { outcome } = await (await rig.boot()).settle('keep')
+    assert.equal(outcome, 'refused')
+    const held = (await (await rig.boot()).state()).slots.b
+    assert.equal(held.kind, 'requested')
+    rig.server.newSecret('secret-2')
+    assert.equal((await (await rig.boot('secret-2')).settle('enrol')).isActivated, true)
+    assert.equal(await rig.activeSerial(), rig.server.issued[1]?.certificate.serialNumber)
+    await rig.toRenewal()
+    await work(rig, await rig.boot())
+    assert.equal(await rig.activeSerial(), rig.server.issued[2]?.certificate.serialNumber)
+  })
+
   test('a storage that loses what is written is not worn out by trying', async () => {
     const rig = await new Rig().setUp()
     let writes = 0

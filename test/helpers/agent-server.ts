@@ -37,7 +37,7 @@ export class AgentServer implements AgentTransport {
   /** Looks at a certificate in /cacerts too, as a server does that judges in the handshake. */
   isStrict = false
   readonly #clock: Clock
-  readonly #secret: string
+  #secret: string
   #secretUsedFor: string | null = null
 
   constructor(
@@ -55,6 +55,11 @@ export class AgentServer implements AgentTransport {
 
   get now(): number {
     return this.#clock.now() + this.clockOffsetMs
+  }
+
+  newSecret(secret: string): void {
+    this.#secret = secret
+    this.#secretUsedFor = null
   }
 
   /** Would this certificate be let in? */
