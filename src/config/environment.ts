@@ -25,9 +25,9 @@ export interface Target {
 }
 
 const prefix = 'PERENNIAL_'
-/** Read elsewhere: not configuration keys. PERENNIAL_TEST_… belongs to the test suite. */
+/** Read elsewhere: not configuration keys. PERENNIAL_AGENT_… belongs to the device's side, PERENNIAL_TEST_… to the test suite. */
 const reserved = new Set(['PERENNIAL_DATA', 'PERENNIAL_PASSPHRASE', 'PERENNIAL_PASSPHRASE_FILE'])
-const reservedPrefix = 'PERENNIAL_TEST_'
+const reservedPrefixes = ['PERENNIAL_AGENT_', 'PERENNIAL_TEST_']
 
 export function targetsOf(section: Section, path: KeyPath = []): Target[] {
   return Object.entries(section.properties).flatMap(([key, part]) =>
@@ -48,7 +48,8 @@ export function readEnvironment(env: Environment, targets: readonly Target[]): E
   const names = Object.keys(env).filter((name) => name.startsWith(prefix))
   for (const variable of names.sort()) {
     const value = env[variable]
-    if (value === undefined || reserved.has(variable) || variable.startsWith(reservedPrefix)) continue
+    if (value === undefined || reserved.has(variable)) continue
+    if (reservedPrefixes.some((start) => variable.startsWith(start))) continue
     if (isOfKubernetes(variable, value)) continue
     const found = findTarget(variable, byShape)
     if (!found) {

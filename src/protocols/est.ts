@@ -20,6 +20,7 @@ import {
 } from './est-response.ts'
 import { type EstRoute, estOperations, routeEst } from './est-route.ts'
 import { type HttpRequest, type HttpRequestHead, mediaType, textResponse } from './http-message.ts'
+import { logRefusal } from './refusal-log.ts'
 import { answerServerKeygen, type KeyPackageSigner } from './server-keygen.ts'
 
 export interface EstRequest extends HttpRequest {
@@ -38,6 +39,7 @@ export async function handleEst(engine: Engine, request: EstRequest): Promise<Es
   try {
     return await answer(engine, routeEst(request.method, request.path) as EstRoute, request)
   } catch (error) {
+    if (error instanceof Refusal) logRefusal(engine.log, request, error)
     return failureResponse(engine, error)
   }
 }
