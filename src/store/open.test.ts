@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict'
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -11,6 +20,9 @@ import { findDevice, insertDevice } from './devices.ts'
 import { writeMeta } from './meta.ts'
 import { openStore, type Store } from './open.ts'
 import type { Tx } from './schema.ts'
+
+/** The user that owns nothing, on Debian and most others. */
+const nobody = 65_534
 
 const directory = mkdtempSync(join(tmpdir(), 'perennial-open-'))
 after(() => rmSync(directory, { recursive: true, force: true }))
@@ -42,16 +54,33 @@ test('refuses a directory that is not there', async () => {
   await assert.rejects(openStore({ url }), { code: 'data-directory-invalid', message: /cannot be opened/ })
 })
 
-test(
-  'refuses a file that may not be written',
-  { skip: process.getuid?.() === 0 && 'root may write everything' },
-  async () => {
-    const { store, path } = await opened('readonly.db')
+test('refuses to write a file that may only be read', async () => {
+  // root may write everything, so root becomes nobody for a moment, in a folder that nobody can reach
+  const isRoot = process.getuid?.() === 0
+  const folder = mkdtempSync(join(isRoot ? '/tmp' : directory, 'perennial-readonly-'))
+  try {
+    const path = join(folder, 'readonly.db')
+    const store = await openStore({ url: `sqlite:${path}`, synchronous: 'off' })
+    await store.migrate()
     await store.close()
     chmodSync(path, 0o400)
-    await assert.rejects(openStore({ url: `sqlite:${path}` }), { code: 'data-directory-invalid' })
-  },
-)
+    if (isRoot) for (const owned of [path, folder]) chownSync(owned, nobody, nobody)
+    if (isRoot) process.seteuid?.(nobody)
+    const reading = await openStore({ url: `sqlite:${path}` })
+    try {
+      assert.equal(await findDevice(reading.db, sampleDevice(1).id), null)
+      await assert.rejects(
+        reading.transaction((tx) => insertDevice(tx, sampleDevice(1))),
+        { code: 'data-directory-invalid', message: /cannot be opened for writing/ },
+      )
+    } finally {
+      await reading.close()
+    }
+  } finally {
+    if (isRoot) process.seteuid?.(0)
+    rmSync(folder, { recursive: true, force: true })
+  }
+})
 
 test('a closed store leaves one file, with everything in it', async () => {
   const folder = join(directory, 'closed')
