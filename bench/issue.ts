@@ -37,8 +37,8 @@ const warmUp = 3_000
 const aims = { perSecond: 6_000, cpuMicros: 150 }
 
 export async function run(args: readonly string[]): Promise<void> {
-  const count = Number(args[0] ?? 30_000)
-  const inFlight = Number(args[1] ?? 64)
+  const [count = 30_000, inFlight = 64] = args.map(Number)
+  if (!(count >= 1 && inFlight >= 1)) throw new Error('node bench/issue.ts [certificates] [in flight]')
   const directory = mkdtempSync(join(tmpdir(), 'perennial-bench-issue-'))
   try {
     const engine = await openEngine(directory)
