@@ -138,7 +138,7 @@ function issuerExists({ profile, issuer }: ProfileSubject): Complaint[] {
       ? [
           warning(
             `there is no PAI "${profile.issuer}" yet, so enrolment with this profile is refused: ` +
-              'make one with `perennial ca create paa` and `perennial ca create pai`',
+              'make one with `perennial ca create paa` and `perennial ca create pai --vendor-id …`',
           ),
         ]
       : [error(`issuer "${profile.issuer}" does not exist: create it, or name another one`)]
