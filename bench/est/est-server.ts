@@ -12,6 +12,9 @@ export interface ServerOptions {
   readonly workers: number
 }
 
+// the benchmark is gone: nobody is left to measure for
+process.on('disconnect', () => process.exit())
+
 process.once('message', async ({ path, passphrase, workers }: ServerOptions) => {
   const dataDirectory = await openDataDirectory(path)
   const config = await loadConfig({ file: dataDirectory.configFile, env: {} })

@@ -52,6 +52,9 @@ interface DeviceNames {
 let rootPem = ''
 let ready: Ready[] = []
 
+// the benchmark is gone: nobody is left to measure for
+process.on('disconnect', () => process.exit())
+
 process.on('message', async (command: LoadCommand) => {
   if (command.kind === 'devices') {
     rootPem = command.rootPem
