@@ -17,7 +17,7 @@ import type { ServerOptions } from './est/est-server.ts'
 import { createFleet, type Fleet, passphrase } from './est/fleet.ts'
 import type { LoadCommand, LoadResult } from './est/load.ts'
 
-/** What the issue asks for: CPU of a renewal as a multiple of the bare server's, and minutes for a whole fleet. */
+/** The limits: CPU of a renewal as a multiple of the bare server's, and minutes for a whole fleet. */
 const aims = { ratio: 1.5, fleet: 2_200_000, minutes: 30 }
 const rounds = 5
 /** Each server answers so many before it is measured: the first requests run through code that is not compiled yet. */

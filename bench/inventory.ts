@@ -28,7 +28,7 @@ import {
   type Sample,
 } from './inventory/fleet.ts'
 
-/** What the issue asks for. */
+/** The limits. */
 const aims = { devicesPerSecond: 50_000, queryMs: 20, memoryMb: 500 }
 /** Devices in one insert: few enough that they are garbage soon. */
 const chunk = 512

@@ -33,7 +33,7 @@ import { findDevice } from '../src/store/devices.ts'
 import { openStore } from '../src/store/open.ts'
 
 const warmUp = 3_000
-/** What the issue asks for. */
+/** The limits. */
 const aims = { perSecond: 6_000, cpuMicros: 150 }
 
 export async function run(args: readonly string[]): Promise<void> {

@@ -35,7 +35,7 @@ export interface Authority {
 
 /**
  * Named points of the issuing path at which a test stops, kills or fails the process. Production has none.
- * The names are those of DESIGN §5, `before` the step's effect and `after` it where the difference matters.
+ * The names are those of the steps in ARCHITECTURE.md, `before` the step's effect and `after` it where the difference matters.
  */
 export const faultPoints = [
   'parse',

@@ -32,7 +32,7 @@ export interface Profile {
   readonly renewExpiredForMs: number
   /** `required`: each certificate has a new key. */
   readonly rekey: 'required' | 'allowed'
-  /** notBefore lies this much before the issue instant, for devices whose clock is behind. */
+  /** notBefore lies this much before the instant of issue, for devices whose clock is behind. */
   readonly backdateMs: number
   /** `manual`: a person approves each certificate. */
   readonly approval: 'automatic' | 'manual'

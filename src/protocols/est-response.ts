@@ -1,5 +1,5 @@
 /**
- * Answers of the EST endpoint, in the form that real clients can read (RIGS §1): base64 in one line, empty 401 and 202,
+ * Answers of the EST endpoint, in the form that real clients can read (docs/rfc/est.md): base64 in one line, empty 401 and 202,
  * few headers. The shell adds Content-Length.
  */
 import { toBase64 } from '../base/bytes.ts'

@@ -1,6 +1,6 @@
 /**
  * The thin shell between sockets and handlers: limits, time-outs, early refusals, and answers in the one form that every
- * client reads: status line and headers in less than 1,024 bytes, always Content-Length, never chunked (RIGS §1).
+ * client reads: status line and headers in less than 1,024 bytes, always Content-Length, never chunked (docs/rfc/est.md).
  */
 import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
@@ -159,7 +159,7 @@ async function sendWithoutReading(exchange: Exchange, answer: HttpResponse): Pro
 
 function writeHead(response: ServerResponse, answer: HttpResponse, close: boolean): void {
   const headers: Record<string, string> = { ...answer.headers }
-  // RFC 9110 §8.6: 204 has none. Everywhere else clients need it (RIGS §1).
+  // RFC 9110 §8.6: 204 has none. Everywhere else clients need it (docs/rfc/est.md).
   if (answer.status !== 204) headers['Content-Length'] = String(Buffer.byteLength(answer.body))
   if (close) headers['Connection'] = 'close'
   response.writeHead(answer.status, headers)

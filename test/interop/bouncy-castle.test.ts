@@ -1,6 +1,6 @@
 /**
  * Bouncy Castle's EST client: Basic only after a 401 with a challenge, a body in a 401 or 202 breaks it, channel binding by
- * tls-unique on its own TLS 1.2 (RIGS §1, §2).
+ * tls-unique on its own TLS 1.2 (docs/rfc/est.md).
  */
 import assert from 'node:assert/strict'
 import { type ChildProcessByStdio, spawn } from 'node:child_process'

@@ -1,6 +1,6 @@
 /**
  * strongSwan's `pki --est` and `--estca`: its own TLS stack (1.2), Basic at once, no Content-Transfer-Encoding, one read of
- * 1,024 bytes for the answer's head, base64 in one line only (RIGS §1, §2).
+ * 1,024 bytes for the answer's head, base64 in one line only (docs/rfc/est.md).
  */
 import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'

@@ -97,7 +97,7 @@ export async function readAnswer(socket: TLSSocket): Promise<RawAnswer> {
   }
 }
 
-/** Checks on the way what holds for every answer (RIGS §1): Content-Length, no chunks, a head that strongSwan can read. */
+/** Checks on the way what holds for every answer (docs/rfc/est.md): Content-Length, no chunks, a head that strongSwan can read. */
 export function parseAnswer(text: string): RawAnswer {
   const end = text.indexOf('\r\n\r\n')
   assert.ok(end >= 0, `no answer: ${JSON.stringify(text.slice(0, 200))}`)
