@@ -21,6 +21,7 @@ find_lacking() {
   need strongswan "command -v pki && test -e $plugins/libstrongswan-openssl.so && test -e $plugins/libstrongswan-curl.so" \
     'strongswan-pki libstrongswan-standard-plugins libstrongswan-extra-plugins'
   need certtool 'command -v certtool' gnutls-bin
+  need systemd-analyze 'command -v systemd-analyze' systemd
   need java 'command -v javac' default-jdk-headless
   need bouncycastle 'cd /usr/share/java && ls bcpkix.jar bcprov.jar bcutil.jar bctls.jar' \
     'libbcpkix-java libbcprov-java libbcutil-java libbctls-java'

@@ -32,6 +32,7 @@ const programs = {
     install: 'strongswan-pki libstrongswan-standard-plugins libstrongswan-extra-plugins',
   },
   certtool: { find: () => onPath('certtool'), install: 'gnutls-bin' },
+  'systemd-analyze': { find: () => onPath('systemd-analyze'), install: 'systemd' },
   javac: { find: () => onPath('javac'), install: 'default-jdk-headless' },
   bouncycastle: {
     find: () => onPath('javac'),
