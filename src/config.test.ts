@@ -230,7 +230,7 @@ test('refuses profiles that name what is not there', async () => {
     '  c: { extends: b }',
     '  d: { validity: 1y }',
     '  E: { extends: meter }',
-    '  meter: { connectivity: slepy }',
+    '  meter: { connectivity: weekyl }',
     '  gateway: { validty: 1y }',
   ].join('\n')
   assert.deepEqual(await problemsOf(yaml), [
@@ -238,7 +238,7 @@ test('refuses profiles that name what is not there', async () => {
     'perennial.yaml:3: profiles.b extends itself: b → c → b',
     'perennial.yaml:5: profiles.d needs issuer, renewBefore, or extends: with the name of another profile',
     'perennial.yaml:6: profiles.E: a name has 1 to 64 of a-z, 0-9 and -',
-    'perennial.yaml:7: unknown connectivity profile slepy; did you mean sleepy?',
+    'perennial.yaml:7: unknown connectivity profile weekyl; did you mean weekly?',
     'perennial.yaml:8: unknown key profiles.gateway.validty; did you mean validity?',
   ])
 })
@@ -257,7 +257,7 @@ test('the commented default file means the defaults, and so does it with every c
   const plain = await defaultConfig()
   assert.deepEqual(asWritten.problems, [])
   assert.deepEqual(asWritten.config, plain)
-  const uncommented = await check(defaultsYaml().replace(/^( *)# ( *[a-z][A-Za-z-]*:( .*)?)$/gm, '$1$2'))
+  const uncommented = await check(defaultsYaml().replace(/^( *)# ( *[a-z][A-Za-z0-9-]*:( .*)?)$/gm, '$1$2'))
   assert.deepEqual(uncommented.problems, [])
   assert.deepEqual(uncommented.config, plain)
   assert.ok(uncommented.origins.size > 60)

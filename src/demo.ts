@@ -41,7 +41,7 @@ const actor = actors.job('demo')
 const yours = { id: 'demo-yours', profile: 'gateway', cohort: 'demo', site: 'desk' }
 
 const fleet: readonly NewDevice[] = [
-  ...devices('meter', 4, { batch: '2026-W40', site: 'graz', connectivity: 'sleepy' }),
+  ...devices('meter', 4, { batch: '2026-W40', site: 'graz', connectivity: 'deep-sleep-72h' }),
   ...devices('industrial', 3, { batch: '2026-W31', site: 'gothenburg' }),
   ...devices('consumer', 2, { batch: '2026-W44', site: 'rotterdam' }),
   ...devices('gateway', 2, { batch: '2026-W12', site: 'gothenburg' }),

@@ -54,6 +54,12 @@ export const refusalRules = {
   'profile-unknown': missing,
   'not-found': missing,
   'already-exists': { http: 409, exit: 3 },
+  // campaigns and their triggers
+  'campaign-invalid': request,
+  'campaign-state': { http: 409, exit: 3 },
+  'trigger-failed': { http: 502, exit: 6 },
+  'trigger-impossible': { http: 409, exit: 3 },
+  'trigger-over-budget': { http: 409, exit: 3 },
   // our own state
   'issuer-unavailable': unavailable,
   overloaded: unavailable,

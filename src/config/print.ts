@@ -4,7 +4,7 @@ import { defaultConnectivity, defaultProfiles } from '../engine/default-profiles
 import type { Profile } from '../engine/profile.ts'
 import { isDuration, written } from './check.ts'
 import type { Knob, Section } from './knob.ts'
-import { connectivityEntry, profileEntry } from './profiles.ts'
+import { connectivityEntry, connectivityWritten, profileEntry } from './profiles.ts'
 import { schema } from './schema.ts'
 import type { KeyPath } from './yaml-file.ts'
 
@@ -20,7 +20,7 @@ export interface PrintedKey {
 export function effectiveKeys(config: Config, origins: ReadonlyMap<string, string>): PrintedKey[] {
   const keys = keysOf(schema, config, [])
   for (const [name, entry] of config.connectivity)
-    keys.push(...keysOf(connectivityEntry, entry, ['connectivity', name]))
+    keys.push(...keysOf(connectivityEntry, connectivityWritten(entry), ['connectivity', name]))
   for (const [name, profile] of config.profiles)
     keys.push(...keysOf(profileEntry, profile, ['profiles', name]))
   return keys.map(({ path, knob, value }) => ({
@@ -71,7 +71,9 @@ export function defaultsYaml(given: Readonly<Record<string, unknown>> = {}): str
     '',
     '# How often devices of a kind are heard from. Renewal windows must be longer.',
     'connectivity:',
-    ...[...defaultConnectivity].flatMap(([name, entry]) => entryLines(connectivityEntry, name, entry)),
+    ...[...defaultConnectivity].flatMap(([name, entry]) =>
+      entryLines(connectivityEntry, name, connectivityWritten(entry)),
+    ),
     '',
     '# Certificate profiles; the name is also the EST label. A profile named like a default one changes it; a new one',
     '# may start from another with `extends:`. Every key: `perennial config print --schema`.',

@@ -1,7 +1,9 @@
 /** `profiles:` and `connectivity:`: the defaults, and entries of the user that extend or replace them. */
+import { Refusal } from '../base/errors.ts'
 import { parseIssuerId } from '../base/id.ts'
 import { defaultConnectivity, defaultProfiles } from '../engine/default-profiles.ts'
 import type { Connectivity } from '../engine/context.ts'
+import { formatRung, ladderProblem, parseRung, shippedLadders, type Ladder } from '../engine/ladder.ts'
 import { defineProfile, profileDefaults, type Profile, type ProfileInput } from '../engine/profile.ts'
 import { keyAlgorithms } from '../pki/key.ts'
 import { checkMap, type CheckContext, type Problem } from './check.ts'
@@ -76,6 +78,13 @@ export const profileEntry = section(
       longest: '10y',
       default: '0',
     }),
+    retireAfter: duration({
+      description:
+        'A replaced certificate goes on working this long after the new one was first used: a device whose storage fails may fall back to it.',
+      shortest: '0',
+      longest: '365d',
+      default: '7d',
+    }),
     rekey: choice({
       description: 'Whether each renewal needs a new key.',
       enum: ['required', 'allowed'],
@@ -132,7 +141,18 @@ export const connectivityEntry = section('How often devices of a kind are heard 
     longest: '2y',
     default: '1d',
   }),
+  ladder: list({
+    description:
+      'How such a device is asked to renew, rung by rung: channel (mqtt, twin, ota, webhook, sms, field), wait= for an answer, repeats=, before= the end of the certificate. The last rung is field.',
+    example: 'mqtt wait=72h repeats=5',
+    default: shippedLadders['always-on'].map(formatRung),
+  }),
 })
+
+/** As the configuration writes it. */
+export function connectivityWritten({ checkInMs, ladder }: Connectivity): Loaded<typeof connectivityEntry> {
+  return { checkInMs, ladder: ladder.map(formatRung) }
+}
 
 /** What variables may set: every key of the entries that there are, default or given. */
 export function entryTargets(given: Readonly<Record<string, unknown>>): Target[] {
@@ -151,11 +171,33 @@ export function checkConnectivity(given: unknown, context: CheckContext): Readon
   const merged = new Map(defaultConnectivity)
   for (const [name, entry] of checkMap(connectivityEntry, given, ['connectivity'], context)) {
     checkName('connectivity', name, context)
-    const checkInMs = entry.checkInMs ?? merged.get(name)?.checkInMs
-    if (typeof checkInMs === 'number') merged.set(name, { checkInMs })
+    const known = merged.get(name)
+    const checkInMs = entry.checkInMs ?? known?.checkInMs
+    const ladder = checkLadder(name, entry.ladder, context) ?? known?.ladder ?? shippedLadders['always-on']
+    if (typeof checkInMs === 'number') merged.set(name, { checkInMs, ladder })
     else addProblem(context, ['connectivity', name], `connectivity.${name} needs checkIn, such as 1d`)
   }
   return merged
+}
+
+/** @returns null when none was given, or when it is wrong */
+function checkLadder(
+  name: string,
+  given: readonly string[] | undefined,
+  context: CheckContext,
+): Ladder | null {
+  if (given === undefined) return null
+  const path = ['connectivity', name, 'ladder']
+  try {
+    const ladder = given.map(parseRung)
+    const problem = ladderProblem(ladder)
+    if (problem === null) return ladder
+    addProblem(context, path, `connectivity.${name}.ladder: ${problem}`)
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error
+    addProblem(context, path, `connectivity.${name}.ladder: ${error.message}`)
+  }
+  return null
 }
 
 export function checkProfiles(

@@ -8,6 +8,7 @@ import type { Store } from '../store/open.ts'
 import type { CheckpointFile } from './checkpoint.ts'
 import type { NoteSigner } from './signed-note.ts'
 import type { EnrollOutcome } from './enroll.ts'
+import type { Ladder } from './ladder.ts'
 import { createIssuerCache, type IssuerCache } from './issuer-cache.ts'
 import type { Authority, FaultInjector } from './ports.ts'
 import type { Profile } from './profile.ts'
@@ -16,6 +17,8 @@ import { createSightingBuffer, type SightingBuffer } from './sighting.ts'
 export interface Connectivity {
   /** The longest a healthy device of this kind stays silent, ms. */
   readonly checkInMs: number
+  /** How it is asked to renew. */
+  readonly ladder: Ladder
 }
 
 export interface EngineSettings {

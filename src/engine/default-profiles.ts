@@ -2,6 +2,7 @@
 import { dayMs, hourMs } from '../base/clock.ts'
 import type { IssuerId } from '../base/id.ts'
 import type { Connectivity } from './context.ts'
+import { shippedLadders } from './ladder.ts'
 import type { ProfileInput } from './profile.ts'
 
 /** The issuing CA that `init` makes; every default profile but `matter-dac` is signed by it. */
@@ -14,10 +15,11 @@ const yearMs = 365 * dayMs
 
 /** How often a device of each kind can be expected to come by. A renewal window must be longer than this. */
 export const defaultConnectivity: ReadonlyMap<string, Connectivity> = new Map([
-  ['always-on', { checkInMs: dayMs }],
-  ['intermittent', { checkInMs: 7 * dayMs }],
-  ['sleepy', { checkInMs: 30 * dayMs }],
-  ['field-visit', { checkInMs: 365 * dayMs }],
+  ['always-on', { checkInMs: dayMs, ladder: shippedLadders['always-on'] }],
+  ['daily', { checkInMs: 2 * dayMs, ladder: shippedLadders.daily }],
+  ['weekly', { checkInMs: 7 * dayMs, ladder: shippedLadders.weekly }],
+  ['deep-sleep-72h', { checkInMs: 3 * dayMs, ladder: shippedLadders['deep-sleep-72h'] }],
+  ['air-gapped', { checkInMs: 365 * dayMs, ladder: shippedLadders['air-gapped'] }],
 ])
 
 export const defaultProfiles: readonly ProfileInput[] = [
@@ -28,7 +30,7 @@ export const defaultProfiles: readonly ProfileInput[] = [
     validityMs: 2 * yearMs,
     renewBeforeMs: 30 * dayMs,
     jitterMs: 30 * dayMs,
-    connectivity: 'intermittent',
+    connectivity: 'weekly',
   },
   {
     name: 'industrial',
@@ -37,7 +39,7 @@ export const defaultProfiles: readonly ProfileInput[] = [
     validityMs: 3 * yearMs,
     renewBeforeMs: 90 * dayMs,
     jitterMs: 30 * dayMs,
-    connectivity: 'intermittent',
+    connectivity: 'weekly',
   },
   {
     name: 'meter',
@@ -46,7 +48,7 @@ export const defaultProfiles: readonly ProfileInput[] = [
     validityMs: 3 * yearMs,
     renewBeforeMs: 180 * dayMs,
     jitterMs: 60 * dayMs,
-    connectivity: 'sleepy',
+    connectivity: 'deep-sleep-72h',
   },
   {
     name: 'gateway',
@@ -69,7 +71,7 @@ export const defaultProfiles: readonly ProfileInput[] = [
     validityMs: 20 * yearMs,
     renewBeforeMs: null,
     purpose: 'matter-dac',
-    connectivity: 'field-visit',
+    connectivity: 'air-gapped',
   },
   {
     name: 'short-lived',

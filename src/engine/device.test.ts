@@ -21,7 +21,7 @@ forEachEngine((start) => {
     const { engine } = await start()
     const a = await addDevice(engine, { id: 'SN-1', profile: 'meter' }, testActor)
     const b = await addDevice(engine, { id: 'SN-2', profile: 'meter', connectivity: 'always-on' }, testActor)
-    assert.deepEqual([a.connectivity, b.connectivity], ['sleepy', 'always-on'])
+    assert.deepEqual([a.connectivity, b.connectivity], ['deep-sleep-72h', 'always-on'])
     assert.deepEqual([a.state, a.createdAt, a.cohort, a.tags], ['registered', testStart, null, {}])
     assert.equal(
       (await refusal(addDevice(engine, { id: 'SN-1', profile }, testActor))).code,
@@ -37,7 +37,7 @@ forEachEngine((start) => {
       [{ id: 'x'.repeat(65) }, /device id/],
       [{ profile: 'nobody' }, /profile "nobody"/],
       [{ connectivity: 'nobody' }, /connectivity "nobody"/],
-      [{ connectivity: 'field-visit' }, /365d, longer than the renewal window/],
+      [{ connectivity: 'air-gapped' }, /365d, longer than the renewal window/],
       [{ cohort: 'a\u0007b' }, /cohort/],
       [{ batch: '-x' }, /batch/],
       [{ site: 'x'.repeat(129) }, /site/],

@@ -86,8 +86,8 @@ test('a PAI that a DAC would outlive is an error', () => {
 })
 
 test('a renewal window as long as the check-in interval passes, one that is shorter is an error', () => {
-  assert.deepEqual(rulesOf({ connectivity: 'sleepy', renewBeforeMs: 30 * dayMs }), [])
-  assert.deepEqual(rulesOf({ connectivity: 'sleepy', renewBeforeMs: 30 * dayMs - 1000 }), [
+  assert.deepEqual(rulesOf({ connectivity: 'deep-sleep-72h', renewBeforeMs: 3 * dayMs }), [])
+  assert.deepEqual(rulesOf({ connectivity: 'deep-sleep-72h', renewBeforeMs: 3 * dayMs - 1000 }), [
     'window-longer-than-check-in error',
   ])
 })

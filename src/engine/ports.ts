@@ -1,4 +1,6 @@
 /** What the engine needs from the outside world. Implementations live at the edge and are handed in by app.ts. */
+import type { Instant } from '../base/clock.ts'
+import type { DeviceId } from '../base/id.ts'
 import type { KeyAlgorithm } from '../pki/key.ts'
 import type { SignatureAlgorithm } from '../pki/signature.ts'
 
@@ -56,4 +58,47 @@ export type FaultPoint = (typeof faultPoints)[number]
 
 export interface FaultInjector {
   at(point: FaultPoint): Promise<void>
+}
+
+/** The ways of asking a device to renew. `field` is the list that people work from. */
+export const triggerKinds = ['mqtt', 'twin', 'ota', 'webhook', 'sms', 'field'] as const
+export type TriggerKind = (typeof triggerKinds)[number]
+
+/** One request to one device to renew its certificate. */
+export interface Trigger {
+  readonly renewalId: number
+  /** The same for every repeat of one attempt, and for no other: what a provider may use to send a message only once. */
+  readonly idempotencyKey: string
+  readonly campaignId: string | null
+  readonly deviceId: DeviceId
+  readonly slot: string
+  /** The certificate to be replaced: `issuer id/serial number`, and its end. */
+  readonly certificate: string
+  readonly notAfter: Instant
+  /** When the device should do it (RFC 9773 suggests a window); devices draw an instant inside. */
+  readonly window: { readonly start: Instant; readonly end: Instant }
+  readonly issuedAt: Instant
+  readonly tags: Readonly<Record<string, string>>
+  readonly site: string | null
+}
+
+/**
+ * A way of asking devices to renew. At least once: the same trigger may come again after a crash, and must then do no
+ * harm. Ordering is not needed: a device acts on its certificate, not on the number of messages.
+ */
+export interface TriggerChannel {
+  readonly kind: TriggerKind
+  /** Sends that may be under way at one time. */
+  readonly parallel: number
+  /**
+   * Resolves when the next hop (broker, provider, web server) has taken responsibility for the message.
+   * @returns the message's name there, for its delivery receipt; null when there will be none
+   * @throws Refusal `trigger-failed` to be asked again later (with `retryAfterMs` where it is known), `trigger-impossible`
+   *   when this device cannot be reached this way (no number, no topic), `trigger-over-budget` when the cost cap is reached
+   */
+  send(trigger: Trigger, signal: AbortSignal): Promise<{ readonly reference: string | null }>
+  /** Takes back what still stands, such as a retained message, when the renewal is over. Idempotent. */
+  readonly retract?: (deviceId: DeviceId, signal: AbortSignal) => Promise<void>
+  /** Ends connections; what was taken responsibility for stays sent. Idempotent. */
+  close(): Promise<void>
 }

@@ -30,6 +30,8 @@ export interface Profile {
   readonly renewBeforeMs: number | null
   /** An expired certificate may still renew for this long; 0 = never. */
   readonly renewExpiredForMs: number
+  /** A replaced certificate goes on working this long after the new one was first used, ms: a device may fall back to it. */
+  readonly retireAfterMs: number
   /** `required`: each certificate has a new key. */
   readonly rekey: 'required' | 'allowed'
   /** notBefore lies this much before the instant of issue, for devices whose clock is behind. */
@@ -64,6 +66,7 @@ export const profileDefaults = {
   extendedKeyUsage: ['clientAuth'],
   jitterMs: 0,
   renewExpiredForMs: 0,
+  retireAfterMs: 7 * dayMs,
   rekey: 'required',
   backdateMs: 5 * minuteMs,
   approval: 'automatic',

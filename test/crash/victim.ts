@@ -16,6 +16,7 @@ import { silentLog } from '../../src/base/log.ts'
 import { systemRandom } from '../../src/base/random.ts'
 import { createSoftwareAuthority } from '../../src/authorities/software.ts'
 import { fileCheckpoint } from '../../src/engine/checkpoint.ts'
+import { shippedLadders } from '../../src/engine/ladder.ts'
 import { createEngine, type Engine } from '../../src/engine/context.ts'
 import { defaultIssuerId, defaultRootId } from '../../src/engine/default-profiles.ts'
 import { addDevice } from '../../src/engine/device.ts'
@@ -77,7 +78,7 @@ export async function openVictim(directory: string, faults?: FaultInjector): Pro
     settings: {
       organization: 'Crash',
       profiles: new Map([[profile.name, profile]]),
-      connectivity: new Map([['always-on', { checkInMs: hourMs }]]),
+      connectivity: new Map([['always-on', { checkInMs: hourMs, ladder: shippedLadders['always-on'] }]]),
       statusUrl: 'http://ca.example',
       secretLifetimeMs: hourMs,
       pendingRetryAfterMs: 1_000,

@@ -25,6 +25,37 @@ CREATE TABLE audit_tiles (level integer not null, tile integer not null, hashes 
 
 CREATE TABLE blocked_keys (spki_hash blob primary key, reason text not null, created_at integer not null) strict, without rowid;
 
+CREATE TABLE campaign_waves (
+  campaign_id text not null references campaigns (id),
+  wave integer not null,
+  size integer not null,
+  status text not null check (status in ('waiting', 'open', 'soaking', 'approval', 'done')),
+  opened_at integer,
+  soak_until integer,
+  closed_at integer,
+  approved_by text,
+  approved_at integer,
+  primary key (campaign_id, wave)
+) strict, without rowid;
+
+CREATE TABLE campaigns (
+  id text primary key,
+  name text not null,
+  status text not null check (status in ('draft', 'running', 'paused', 'completed', 'aborted')),
+  definition text not null,
+  revision integer not null,
+  reason text,
+  created_at integer not null,
+  created_by text not null,
+  started_at integer,
+  paused_at integer,
+  ended_at integer,
+  ticked_at integer,
+  admitted integer not null
+) strict;
+
+CREATE INDEX campaigns_open on campaigns (id) where status in ('running', 'paused');
+
 CREATE TABLE certificate_last_seen (certificate_id integer primary key, at integer not null) strict;
 
 CREATE TABLE certificates (
@@ -169,6 +200,74 @@ CREATE TABLE leases (
 ) strict, without rowid;
 
 CREATE TABLE meta (key text primary key, value text not null) strict, without rowid;
+
+CREATE TABLE renewal_attempts (
+  id integer primary key,
+  renewal_id integer not null,
+  device_id text not null,
+  rung integer not null,
+  attempt integer not null,
+  channel text not null,
+  status text not null check (status in ('queued', 'sent', 'delivered', 'failed', 'withheld')),
+  detail text,
+  reference text,
+  at integer not null,
+  updated_at integer not null
+) strict;
+
+CREATE INDEX renewal_attempts_reference on renewal_attempts (channel, reference) where reference is not null;
+
+CREATE UNIQUE INDEX renewal_attempts_renewal on renewal_attempts (renewal_id, rung, attempt, channel);
+
+CREATE TABLE renewals (
+  id integer primary key,
+  campaign_id text not null,
+  wave integer not null,
+  device_id text not null,
+  slot text not null,
+  certificate_id integer not null,
+  not_after integer not null,
+  connectivity text not null,
+  site text,
+  status text not null
+  check (status in ('planned', 'triggered', 'issued', 'confirmed', 'retired', 'escalated', 'abandoned')),
+  rung integer not null,
+  attempt integer not null,
+  next_at integer,
+  new_certificate_id integer,
+  triggered_at integer,
+  issued_at integer,
+  delivered_at integer,
+  stored_at integer,
+  confirmed_at integer,
+  ended_at integer,
+  reason text,
+  assignee text,
+  created_at integer not null
+) strict;
+
+CREATE INDEX renewals_campaign on renewals (campaign_id, id) where campaign_id <> '';
+
+CREATE INDEX renewals_device on renewals (device_id, id);
+
+CREATE INDEX renewals_due on renewals (campaign_id, next_at, id) where next_at is not null;
+
+CREATE INDEX renewals_escalated on renewals (not_after, id) where status = 'escalated';
+
+CREATE UNIQUE INDEX renewals_open on renewals (device_id, slot)
+  where status in ('planned', 'triggered', 'issued', 'confirmed', 'escalated');
+
+CREATE INDEX renewals_planned on renewals (campaign_id, wave, id) where status = 'planned';
+
+CREATE TABLE retirements (
+  certificate_id integer primary key,
+  device_id text not null,
+  slot text not null,
+  replaced_by integer not null,
+  due_at integer not null
+) strict;
+
+CREATE INDEX retirements_due on retirements (due_at, certificate_id);
 
 CREATE TABLE tasks (
   id integer primary key,
