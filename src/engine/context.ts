@@ -10,7 +10,7 @@ import type { NoteSigner } from './signed-note.ts'
 import type { EnrollOutcome } from './enroll.ts'
 import type { Ladder } from './ladder.ts'
 import { createIssuerCache, type IssuerCache } from './issuer-cache.ts'
-import type { Authority, FaultInjector } from './ports.ts'
+import type { Authority, FaultInjector, TriggerChannel, TriggerKind } from './ports.ts'
 import type { Profile } from './profile.ts'
 import { createSightingBuffer, type SightingBuffer } from './sighting.ts'
 
@@ -61,12 +61,18 @@ export interface EngineParts {
   readonly settings: EngineSettings
   readonly audit: AuditKeeper
   readonly observer?: EngineObserver
+  /**
+   * The channels that are set up, by kind. It may grow while the process runs: those that need a link to a broker come
+   * when the link is made. A rung whose channel is missing is passed over. Default: none.
+   */
+  readonly triggers?: ReadonlyMap<TriggerKind, TriggerChannel>
   /** Tests only. */
   readonly faults?: FaultInjector
 }
 
 export interface Engine extends EngineParts {
   readonly observer: EngineObserver
+  readonly triggers: ReadonlyMap<TriggerKind, TriggerChannel>
   /** What is constant about each issuer; read from the store once and looked at again every second. */
   readonly issuers: IssuerCache
   /** Last-seen marks that wait for their batch. */
@@ -79,6 +85,7 @@ export function createEngine(parts: EngineParts): Engine {
   return {
     ...parts,
     observer: parts.observer ?? {},
+    triggers: parts.triggers ?? new Map(),
     issuers: createIssuerCache(parts),
     sightings: createSightingBuffer(),
     running: new Map(),
