@@ -60,6 +60,7 @@ export const refusalRules = {
   'trigger-failed': { http: 502, exit: 6 },
   'trigger-impossible': { http: 409, exit: 3 },
   'trigger-over-budget': { http: 409, exit: 3 },
+  'bundle-refused': forbidden,
   // our own state
   'issuer-unavailable': unavailable,
   overloaded: unavailable,
