@@ -13,6 +13,7 @@ import { createIssuerCache, type IssuerCache } from './issuer-cache.ts'
 import type { Authority, FaultInjector, TriggerChannel, TriggerKind } from './ports.ts'
 import type { Profile } from './profile.ts'
 import { createSightingBuffer, type SightingBuffer } from './sighting.ts'
+import type { TriggerCost } from './trigger-budget.ts'
 
 export interface Connectivity {
   /** The longest a healthy device of this kind stays silent, ms. */
@@ -36,6 +37,8 @@ export interface EngineSettings {
   readonly abandonAfterMs: number
   /** How long a repeat waits for the request that it repeats, when that one is at work in another process. */
   readonly repeatWaitMs: number
+  /** Cost caps of the channels whose messages are paid for. Absent: every channel is free. */
+  readonly triggerCosts?: ReadonlyMap<TriggerKind, TriggerCost>
 }
 
 /** What seals the audit log: the key that signs its checkpoints, and the file that outlives the database. */
