@@ -8,6 +8,7 @@ import type { Engine } from '../engine/context.ts'
 import { failureResponse } from './est-response.ts'
 import { type HttpRequestHead, type HttpResponse, textResponse } from './http-message.ts'
 import type { HttpHandler, HttpLimits } from './http-server.ts'
+import { answerRenewalInfo } from './renewal-info.ts'
 
 /** Tight: nobody has a reason to send this endpoint anything. */
 export const statusLimits: HttpLimits = {
@@ -30,6 +31,9 @@ export function statusHandler(engine: Engine): HttpHandler {
   }
 }
 
+const pages =
+  'CA certificates are under /ca/<issuer>.cer, renewal windows under /renewal-info/<certificate-id> (RFC 9773)'
+
 /** Never throws. */
 export async function handleStatus(engine: Engine, head: HttpRequestHead): Promise<HttpResponse> {
   const early = refuseMethod(head)
@@ -37,9 +41,10 @@ export async function handleStatus(engine: Engine, head: HttpRequestHead): Promi
   try {
     const issuerId = /^\/ca\/([a-z0-9-]{1,64})\.cer$/.exec(head.path)?.[1]
     if (issuerId !== undefined) return await caCertificate(engine, issuerId, head)
-    if (head.path === '/')
-      return textResponse(200, 'Perennial status endpoint: CA certificates are under /ca/<issuer>.cer')
-    return textResponse(404, 'no such page: CA certificates are under /ca/<issuer>.cer')
+    const certificateName = /^\/renewal-info\/([^/]+)$/.exec(head.path)?.[1]
+    if (certificateName !== undefined) return await answerRenewalInfo(engine, certificateName)
+    if (head.path === '/') return textResponse(200, `Perennial status endpoint: ${pages}`)
+    return textResponse(404, `no such page: ${pages}`)
   } catch (error) {
     return failureResponse(engine, error)
   }

@@ -15,7 +15,7 @@ import type { TlsOptions, TLSSocket } from 'node:tls'
 import { stopwatch } from '../base/clock.ts'
 import type { Engine } from '../engine/context.ts'
 import { effectivePeer } from './client-cert-header.ts'
-import { handleEst, refuseEarly } from './est.ts'
+import { deviceOperation, handleDevice, refuseDeviceEarly } from './device-routes.ts'
 import { failureResponse, type EstResponse } from './est-response.ts'
 import type { HttpRequestHead } from './http-message.ts'
 import { type HttpLimits, serveHttp, serverOptions } from './http-server.ts'
@@ -86,7 +86,7 @@ export function createEstServer(options: EstServerOptions): EstServer {
       const connection = peerOf(socket)
       const peer = effectivePeer(connection, head.headers, options.proxyPins)
       const isDirect = peer === connection
-      return await handleEst(engine, {
+      return await handleDevice(engine, {
         ...head,
         body,
         peer: isDirect ? connection : { ...peer, address: connection.address },
@@ -101,14 +101,14 @@ export function createEstServer(options: EstServerOptions): EstServer {
   }
   const handler = {
     refuseEarly: (head: HttpRequestHead) => {
-      const early = refuseEarly(engine, head)
+      const early = refuseDeviceEarly(engine, head)
       if (early) observer?.answered?.('other', early.result, 0)
       return early
     },
     handle: async (head: HttpRequestHead, body: Uint8Array, request: { readonly socket: unknown }) => {
       const elapsedMs = stopwatch()
       const answer = await respond(head, body, request.socket as TLSSocket)
-      observer?.answered?.(head.path.slice(head.path.lastIndexOf('/') + 1), answer.result, elapsedMs() / 1000)
+      observer?.answered?.(deviceOperation(head.path), answer.result, elapsedMs() / 1000)
       return answer
     },
   }

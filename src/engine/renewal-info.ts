@@ -1,0 +1,63 @@
+/** Renewal hints of real certificates: gathers what `suggestedWindow` looks at. */
+import type { Instant } from '../base/clock.ts'
+import type { SerialNumber } from '../base/id.ts'
+import type { CertificateRecord } from '../store/certificate-record.ts'
+import { findDevice, type DeviceRecord } from '../store/devices.ts'
+import { findByIssuerAndSerial } from '../store/inventory.ts'
+import type { Engine } from './context.ts'
+import { pollAfter, suggestedWindow, type SuggestedWindow } from './renewal-hint.ts'
+
+export interface RenewalInfo {
+  /** Null when certificates of the profile are for life. */
+  readonly suggestedWindow: SuggestedWindow | null
+  /** How long the device should wait until it asks again, ms. */
+  readonly retryAfterMs: number
+}
+
+/**
+ * The hint for a certificate of ours, as it stands now.
+ * @param device the certificate's, when the caller has it
+ */
+export async function renewalInfo(
+  engine: Engine,
+  certificate: CertificateRecord,
+  { now, device }: { readonly now: Instant; readonly device?: DeviceRecord },
+): Promise<RenewalInfo> {
+  const owner = device ?? (await ownerOf(engine, certificate))
+  const name = owner?.profile ?? certificate.profile ?? ''
+  const profile = engine.settings.profiles.get(name) ?? { renewBeforeMs: null }
+  const issuer = await engine.issuers.find(certificate.issuerId)
+  const suggested = suggestedWindow({
+    certificate,
+    profile,
+    renewal: null,
+    load: null,
+    isIssuerLost: issuer?.record.status === 'retired',
+    now,
+  })
+  return { suggestedWindow: suggested, retryAfterMs: pollAfter(suggested, profile, now) }
+}
+
+async function ownerOf(engine: Engine, { deviceId }: CertificateRecord): Promise<DeviceRecord | null> {
+  return deviceId === null ? null : await findDevice(engine.store.db, deviceId)
+}
+
+/** Names a certificate as RFC 9773 §4.1 does. */
+export interface CertificateName {
+  /** keyIdentifier of the authorityKeyIdentifier extension, lower-case hex. */
+  readonly authorityKeyIdentifier: string
+  readonly serialNumber: SerialNumber
+}
+
+/**
+ * The certificate of ours with this name, when it was handed out and is not replaced: about any other there is nothing to
+ * know (RFC 9773 §4.3.2: nobody asks after the replacement).
+ */
+export async function findNamed(engine: Engine, name: CertificateName): Promise<CertificateRecord | null> {
+  for (const issuer of await engine.issuers.list()) {
+    if (issuer.subjectKeyIdentifier !== name.authorityKeyIdentifier) continue
+    const record = await findByIssuerAndSerial(engine.store.db, issuer.id, name.serialNumber)
+    if (record && ['issued', 'confirmed', 'revoked'].includes(record.status)) return record
+  }
+  return null
+}

@@ -1,0 +1,161 @@
+/**
+ * What devices can ask beside EST, on the same port: `/perennial/v1/…`. A function from request to answer on plain objects,
+ * as est.ts is; identity is looked at at each request by the engine.
+ */
+import { iso } from '../base/clock.ts'
+import { Refusal, refusalRules } from '../base/errors.ts'
+import { printable } from '../base/text.ts'
+import type { Engine } from '../engine/context.ts'
+import { identify, type Applicant } from '../engine/identify.ts'
+import { renewalInfo } from '../engine/renewal-info.ts'
+import type { PeerCertificate } from './client-cert-header.ts'
+import { failureResponse, type EstResponse } from './est-response.ts'
+import { textResponse, type HttpRequest, type HttpRequestHead, type HttpResponse } from './http-message.ts'
+import { logRefusal } from './refusal-log.ts'
+import { renewalHeader, renewalInfoResponse, windowJson } from './renewal-info.ts'
+
+export interface DeviceApiRequest extends HttpRequest {
+  readonly peer: PeerCertificate & { readonly address: string }
+}
+
+export const deviceApiPrefix = '/perennial/v1/'
+
+const operations = {
+  credential: { method: 'GET' },
+  'renewal-info': { method: 'GET' },
+} as const
+
+type Operation = keyof typeof operations
+
+/** Name of the operation, for metrics; null when the path names none. */
+export function deviceApiOperation(path: string): Operation | null {
+  if (!path.startsWith(deviceApiPrefix)) return null
+  const name = path.slice(deviceApiPrefix.length)
+  return Object.hasOwn(operations, name) ? (name as Operation) : null
+}
+
+/** What can be refused before the body is read. @returns null when the request is wanted */
+export function refuseDeviceApiEarly({ method, path }: HttpRequestHead): EstResponse | null {
+  const operation = deviceApiOperation(path)
+  if (operation === null) {
+    const text = `no such page: under ${deviceApiPrefix} there are ${Object.keys(operations).join(', ')}`
+    return { ...textResponse(404, text), result: 'not-found' }
+  }
+  const allowed = operations[operation].method
+  if (method === allowed || method === 'HEAD') return null
+  return {
+    ...textResponse(405, `${operation} takes ${allowed}`, { Allow: `${allowed}, HEAD` }),
+    result: 'method-not-allowed',
+  }
+}
+
+/** Never throws: whatever goes wrong is an answer. */
+export async function handleDeviceApi(engine: Engine, request: DeviceApiRequest): Promise<EstResponse> {
+  const early = refuseDeviceApiEarly(request)
+  if (early) return early
+  try {
+    return {
+      ...(await answer(engine, deviceApiOperation(request.path) as Operation, request)),
+      result: 'answered',
+    }
+  } catch (error) {
+    if (!(error instanceof Refusal)) return failureResponse(engine, error)
+    logRefusal(engine.log, request, error)
+    return refusalResponse(engine, error)
+  }
+}
+
+async function answer(
+  engine: Engine,
+  operation: Operation,
+  request: DeviceApiRequest,
+): Promise<HttpResponse> {
+  switch (operation) {
+    case 'credential':
+      return await credential(engine, request)
+    case 'renewal-info':
+      return await renewalHint(engine, request)
+  }
+}
+
+/**
+ * Whether the certificate of the connection works: a device tries its new one here before it gives up the old one. To be
+ * let in is to be seen: it confirms the certificate.
+ */
+async function credential(engine: Engine, request: DeviceApiRequest): Promise<HttpResponse> {
+  const now = engine.clock.now()
+  // as strict as any endpoint that relies on the certificate: no grace for expired ones
+  const { certificate, device } = await holder(engine, request, 'enroll')
+  const info = await renewalInfo(engine, certificate, { now, device })
+  const { suggestedWindow } = info
+  const body = {
+    deviceId: device.id,
+    serialNumber: certificate.serialNumber,
+    issuerId: certificate.issuerId,
+    status: certificate.status,
+    notAfter: iso(certificate.notAfter),
+    serverTime: iso(now),
+    renewalInfo: suggestedWindow && { suggestedWindow: windowJson(suggestedWindow) },
+  }
+  return {
+    status: 200,
+    headers: { 'Content-Type': 'application/json', ...renewalHeader(suggestedWindow) },
+    body: `${JSON.stringify(body)}\n`,
+  }
+}
+
+/** The hint for the certificate of the connection, also for one that is late and may still renew. */
+async function renewalHint(engine: Engine, request: DeviceApiRequest): Promise<HttpResponse> {
+  const now = engine.clock.now()
+  const { certificate, device } = await holder(engine, request, 'reenroll')
+  const info = await renewalInfo(engine, certificate, { now, device })
+  if (info.suggestedWindow === null) {
+    throw new Refusal(
+      'renewal-not-allowed',
+      `certificates of profile ${device.profile} are for life: there is no renewal window`,
+    )
+  }
+  return renewalInfoResponse(info.suggestedWindow, info)
+}
+
+type Holder = Extract<Applicant, { kind: 'certificate' }>
+
+/** @throws Refusal unless the connection shows a certificate of ours that is live */
+async function holder(
+  engine: Engine,
+  { peer }: DeviceApiRequest,
+  operation: 'enroll' | 'reenroll',
+): Promise<Holder> {
+  if (peer.certificate === null) {
+    throw new Refusal('unauthenticated', 'connect with the device certificate')
+  }
+  const now = engine.clock.now()
+  const connection = {
+    address: peer.address,
+    certificate: peer.certificate,
+    // Not copied: reading the chain costs, and only a factory identity, which is refused, has one.
+    get chain() {
+      return peer.chain
+    },
+    basic: null,
+  }
+  const applicant = await identify(engine, { peer: connection, operation, now })
+  if (applicant.kind !== 'certificate') {
+    throw new Refusal('certificate-untrusted', 'a factory identity is no operational credential: enrol first')
+  }
+  engine.sightings.note(applicant, now)
+  return applicant
+}
+
+/**
+ * The code stands in a header, because a device decides by it: whether to fall back, to wait or to enrol again. There is
+ * no 401: nothing but the certificate of the connection would help.
+ */
+function refusalResponse(engine: Engine, refusal: Refusal): EstResponse {
+  const code = { 'Perennial-Refusal': refusal.code }
+  if (refusalRules[refusal.code].http === 401) {
+    return { ...textResponse(403, printable(refusal.message), code), result: refusal.code }
+  }
+  const response = failureResponse(engine, refusal)
+  return { ...response, headers: { ...response.headers, ...code } }
+}
