@@ -57,7 +57,7 @@ test('refuses an unknown key with its line and what was meant', async () => {
     'perennial.yaml:1: unknown key organisation; did you mean organization?',
   ])
   assert.deepEqual(await problemsOf('port: 1\n'), [
-    'perennial.yaml:1: unknown key port; did you mean est.port or status.port or admin.port?',
+    'perennial.yaml:1: unknown key port; did you mean est.port or status.port or admin.port or mqtt.port?',
   ])
   assert.deepEqual(await problemsOf('est:\n  zzz: 1\n'), ['perennial.yaml:2: unknown key est.zzz'])
 })
@@ -83,7 +83,7 @@ const outOfRange: readonly [string, string][] = [
   ['- 1', 'the configuration must be a section of keys, not [1]'],
   [
     'serve: { roles: [est, ets] }',
-    'serve.roles must be a list of est, status, api, jobs, not ["est","ets"]; did you mean est?',
+    'serve.roles must be a list of est, status, mqtt, api, jobs, not ["est","ets"]; did you mean est?',
   ],
 ]
 for (const [yaml, message] of outOfRange) {
@@ -123,6 +123,13 @@ const contradictions: readonly [string, RegExp][] = [
   [`est: { proxyFingerprint: ${'a'.repeat(64)} }`, /has no effect without est\.clientCertHeader/],
   ['status: { port: 8443 }', /^perennial\.yaml:1: est\.port and status\.port are both 8443/],
   ['est: { requestTimeout: 19s }', /est\.requestTimeout is shorter than est\.headersTimeout/],
+  ['mqtt: { port: 8443 }', /^perennial\.yaml:1: est\.port and mqtt\.port are both 8443/],
+  ['mqtt: { broker: external }', /^perennial\.yaml:1: mqtt\.broker: external needs mqtt\.url/],
+  [
+    'mqtt: { broker: external, url: "mqtts://b:8883", caFile: ca.pem, certificateFile: c.pem }',
+    /needs mqtt\.keyFile/,
+  ],
+  ['mqtt: { url: "mqtts://b:8883" }', /mqtt\.url has no effect/],
   ['serve: { roles: [] }', /serve\.roles is empty/],
   ['est: { names: ["-x.example"] }', /neither a DNS name nor an IP address/],
 ]

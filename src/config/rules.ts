@@ -50,6 +50,25 @@ export const rules: readonly Rule[] = [
     keys: ['admin.port', 'status.port'],
     check: ({ status, admin }) => samePort('status', status, 'admin', admin),
   },
+  ...(['est', 'status', 'admin'] as const).map((name): Rule => ({
+    keys: ['mqtt.port', `${name}.port`],
+    check: (settings) =>
+      settings.mqtt.broker === 'embedded' ? samePort(name, settings[name], 'mqtt', settings.mqtt) : null,
+  })),
+  {
+    keys: ['mqtt.url', 'mqtt.caFile', 'mqtt.certificateFile', 'mqtt.keyFile', 'mqtt.broker'],
+    check: ({ mqtt }) => {
+      if (mqtt.broker !== 'external') {
+        return mqtt.url === null
+          ? null
+          : 'mqtt.url has no effect without mqtt.broker: external; set it, or remove the address'
+      }
+      const lacking = (['url', 'caFile', 'certificateFile', 'keyFile'] as const).find(
+        (key) => mqtt[key] === null,
+      )
+      return lacking === undefined ? null : `mqtt.broker: external needs mqtt.${lacking}`
+    },
+  },
   {
     keys: ['serve.roles'],
     check: ({ serve }) => (serve.roles.length === 0 ? 'serve.roles is empty: there is nothing to run' : null),

@@ -3,8 +3,9 @@
  * entries and have their own schema in `profiles.ts`.
  */
 import { choice, choices, duration, flag, integer, list, optionalText, section, text } from './knob.ts'
+import { mqttSection } from './mqtt-section.ts'
 
-export const roles = ['est', 'status', 'api', 'jobs'] as const
+export const roles = ['est', 'status', 'mqtt', 'api', 'jobs'] as const
 export type Role = (typeof roles)[number]
 
 const host = '^[A-Za-z0-9.:-]+$'
@@ -153,11 +154,13 @@ export const schema = section('Configuration of a Perennial installation.', {
     }),
   }),
 
+  mqtt: mqttSection,
+
   serve: section('Processes.', {
     roles: choices({
       description: 'What `perennial serve` runs. `--roles` sets it too.',
       enum: roles,
-      default: ['est', 'status', 'api', 'jobs'],
+      default: ['est', 'status', 'mqtt', 'api', 'jobs'],
     }),
     workers: integer({
       description: 'TLS worker processes of the est role; about one per core. `--workers` sets it too.',

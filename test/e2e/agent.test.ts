@@ -90,12 +90,13 @@ suite('the agent', () => {
   }
 
   before(async () => {
-    const [est, statusPort, admin] = await freePorts(3)
+    const [est, statusPort, admin, mqtt] = await freePorts(4)
     env = {
       PERENNIAL_DATA: join(folder, 'data'),
       PERENNIAL_EST__PORT: String(est),
       PERENNIAL_STATUS__PORT: String(statusPort),
       PERENNIAL_ADMIN__PORT: String(admin),
+      PERENNIAL_MQTT__PORT: String(mqtt),
     }
     server = `https://localhost:${est}`
     fingerprint = JSON.parse(await ok('init', '--json')).rootFingerprint

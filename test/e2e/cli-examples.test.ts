@@ -30,11 +30,12 @@ const commands = [...leaves(program)].filter(({ path }) => path !== 'help')
 
 suite('examples in the help', () => {
   before(async () => {
-    const [est, status, admin] = await freePorts(3)
+    const [est, status, admin, mqtt] = await freePorts(4)
     env = {
       PERENNIAL_EST__PORT: String(est),
       PERENNIAL_STATUS__PORT: String(status),
       PERENNIAL_ADMIN__PORT: String(admin),
+      PERENNIAL_MQTT__PORT: String(mqtt),
     }
     const bin = join(folder, 'bin')
     mkdirSync(bin)

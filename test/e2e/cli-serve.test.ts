@@ -16,12 +16,13 @@ suite('beside a running platform', () => {
   const run = async (...args: string[]): Promise<Outcome> => await perennial(args, { cwd: folder, env })
 
   before(async () => {
-    const [est, status, admin] = await freePorts(3)
+    const [est, status, admin, mqtt] = await freePorts(4)
     env = {
       PERENNIAL_DATA: join(folder, 'data'),
       PERENNIAL_EST__PORT: String(est),
       PERENNIAL_STATUS__PORT: String(status),
       PERENNIAL_ADMIN__PORT: String(admin),
+      PERENNIAL_MQTT__PORT: String(mqtt),
     }
     assert.equal((await run('init')).exitCode, 0)
     serving = startPerennial(['serve', '--json'], { cwd: folder, env })

@@ -26,12 +26,13 @@ suite('npm start on a clean clone', { skip }, () => {
   let fingerprint: string
 
   before(async () => {
-    const [est = 0, status = 0, admin = 0] = await freePorts(3)
+    const [est = 0, status = 0, admin = 0, mqtt = 0] = await freePorts(4)
     ports = { est, status, admin }
     checkout = await cleanClone({
       PERENNIAL_EST__PORT: String(est),
       PERENNIAL_STATUS__PORT: String(status),
       PERENNIAL_ADMIN__PORT: String(admin),
+      PERENNIAL_MQTT__PORT: String(mqtt),
     })
   })
   after(() => {

@@ -54,5 +54,6 @@ function onFreePorts(config: Config): Config {
     est: { ...config.est, ...free },
     status: { ...config.status, ...free },
     admin: { ...config.admin, ...free },
+    mqtt: { ...config.mqtt, ...free },
   }
 }
