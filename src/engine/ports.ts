@@ -102,3 +102,39 @@ export interface TriggerChannel {
   /** Ends connections; what was taken responsibility for stays sent. Idempotent. */
   close(): Promise<void>
 }
+
+/** What is published over MQTT; always at QoS 1. */
+export interface MqttMessage {
+  readonly topic: string
+  /** Text is sent as UTF-8; an empty one with `retain` takes the retained message of the topic away. */
+  readonly payload: Uint8Array | string
+  /** The broker keeps it for whoever subscribes later. */
+  readonly retain: boolean
+}
+
+/** What came over a broker. `retained`: it had been lying there when we subscribed. */
+export interface MqttReceived {
+  readonly topic: string
+  readonly payload: Uint8Array
+  readonly retained: boolean
+}
+
+/**
+ * A link to a broker: the one in this process, or another over the network, which is connected again by itself. The
+ * number of messages that it has not acknowledged is bounded; beyond it `publish` waits.
+ */
+export interface MqttLink {
+  readonly isConnected: boolean
+  /**
+   * Resolves when the broker has taken responsibility (PUBACK). At least once: after a lost acknowledgement the message
+   * may be there although this threw. @throws Refusal `trigger-failed` when there is no connection, or no answer in time
+   */
+  publish(message: MqttMessage, signal?: AbortSignal): Promise<void>
+  /**
+   * Calls `handler` for each message whose topic fits the filter, again after each reconnection. What the handler throws
+   * is a bug and is logged. An acknowledgement is sent when it resolves.
+   */
+  subscribe(filter: string, handler: (message: MqttReceived) => Promise<void>): Promise<void>
+  /** Ends the connection; what was acknowledged stays sent. Idempotent. */
+  close(): Promise<void>
+}
