@@ -12,7 +12,14 @@ import { createFileAtomically } from '../base/file.ts'
 import { token, type Random } from '../base/random.ts'
 import type { Authority } from '../engine/ports.ts'
 import { generateKeyPairAsync, type KeyAlgorithm, keyAlgorithms, parsePublicKey } from '../pki/key.ts'
-import { keyFamily, signatureFamily, signData, signDataAsync } from '../pki/signature.ts'
+import {
+  keyFamily,
+  type SignatureAlgorithm,
+  signatureFamily,
+  signData,
+  signDataAsync,
+} from '../pki/signature.ts'
+import { signParts } from '../pki/signature-parts.ts'
 import {
   createMasterKey,
   defaultCost,
@@ -127,15 +134,19 @@ class KeyFiles implements SoftwareAuthority {
   }
 
   async sign(...[reference, algorithm, tbs]: Parameters<Authority['sign']>): Promise<Uint8Array> {
-    const key = await this.#key(reference)
-    if (keyFamily(key.algorithm) !== signatureFamily(algorithm)) {
-      throw new Refusal('bad-algorithm', `key ${reference} is ${key.algorithm}: it cannot sign ${algorithm}`)
-    }
+    const key = await this.#signingKey(reference, algorithm)
     // A trip through the thread pool costs more than these signatures.
     const isFast = key.algorithm === 'ec-p256' || key.algorithm === 'ed25519'
     return isFast
       ? signData(key.privateKey, algorithm, tbs)
       : await signDataAsync(key.privateKey, algorithm, tbs)
+  }
+
+  async signParts(
+    ...[reference, algorithm, parts]: Parameters<NonNullable<Authority['signParts']>>
+  ): Promise<Uint8Array> {
+    const { privateKey } = await this.#signingKey(reference, algorithm)
+    return signParts(privateKey, algorithm, parts)
   }
 
   async hasKey(reference: string): Promise<boolean> {
@@ -154,6 +165,12 @@ class KeyFiles implements SoftwareAuthority {
         throw new Refusal('not-found', 'there are no keys yet: the passphrase is set with the first one')
       await rewrapMasterKey(master, { path: this.#masterPath, passphrase, cost: this.#cost, random })
     })
+  }
+
+  async #signingKey(reference: string, algorithm: SignatureAlgorithm): Promise<LoadedKey> {
+    const key = await this.#key(reference)
+    if (keyFamily(key.algorithm) === signatureFamily(algorithm)) return key
+    throw new Refusal('bad-algorithm', `key ${reference} is ${key.algorithm}: it cannot sign ${algorithm}`)
   }
 
   #key(reference: string): Promise<LoadedKey> {

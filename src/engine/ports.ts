@@ -27,6 +27,15 @@ export interface Authority {
    * @returns the signature as X.509 carries it (ECDSA: DER SEQUENCE of r and s)
    */
   sign(reference: string, algorithm: SignatureAlgorithm, tbs: Uint8Array): Promise<Uint8Array>
+  /**
+   * The same for bytes that lie in parts, in their order: a CRL may have 50 MB, which a holder that hashes as it reads need
+   * not join. Without it the engine joins them.
+   */
+  readonly signParts?: (
+    reference: string,
+    algorithm: SignatureAlgorithm,
+    parts: readonly Uint8Array[],
+  ) => Promise<Uint8Array>
   hasKey(reference: string): Promise<boolean>
   /**
    * Gets ready to sign, so that what would stop it is found at the start and not by the first device. Without it there is

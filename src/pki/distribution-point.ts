@@ -62,7 +62,7 @@ function parsePoint(node: DerNode, what: string): DistributionPoint {
   }
 }
 
-function parsePointName(
+export function parsePointName(
   node: DerNode | null,
   what: string,
 ): Pick<DistributionPoint, 'fullName' | 'nameRelativeToIssuer'> {
@@ -73,7 +73,7 @@ function parsePointName(
   return { fullName: null, nameRelativeToIssuer: parseRdn(implicitAs(choice, 'set', what), what) }
 }
 
-function readReasons(node: DerNode, what: string): number {
+export function readReasons(node: DerNode, what: string): number {
   const bits = readNamedBits(node, what)
   if (bits === 0 || bits >= 1 << 9) malformed(`${what}: no reason or an unknown reason`)
   return bits

@@ -15,6 +15,9 @@ export { certsOnly, parseCertsOnly } from './cms.ts'
 export { type EnvelopeContent, type EnvelopeRecipient, envelopedData } from './cms-enveloped.ts'
 export { type KeyPackageContent, asymmetricKeyPackage, sealKeyPackage } from './cms-key-package.ts'
 export { type SignedDataContent, signedData } from './cms-signed.ts'
+export { type CrlContent, type SignedCrlParts, assembleCrl, encodeTbsCertList } from './crl.ts'
+export { CrlEntries, type NewCrlEntry } from './crl-entries.ts'
+export { type Crl, type CrlEntry, parseCrl, verifyCrl } from './crl-read.ts'
 export {
   type CsrAttribute,
   type CsrAttributesContent,
@@ -50,6 +53,7 @@ export {
 } from './extensions.ts'
 export { formatGeneralName, parseGeneralNameText } from './general-name-text.ts'
 export { type GeneralName, encodeGeneralNames, equalGeneralNameSets } from './general-name.ts'
+export { type IssuingDistributionPoint, userCertsAt } from './issuing-distribution-point.ts'
 export { checkPublicKey } from './key-check.ts'
 export {
   type KeyAlgorithm,
@@ -67,6 +71,7 @@ export { type AttributeTypeAndValue, type Name, type Rdn, encodeName, equalNames
 export { oidFromName, oidName, oids } from './oid.ts'
 export { type PathRequest, validatePath } from './path.ts'
 export { type PemBlock, decodePem, encodePem } from './pem.ts'
+export { type RevocationReason, isRevocationReason, revocationReasons } from './revocation-reason.ts'
 export {
   type SignatureAlgorithm,
   defaultSignatureAlgorithm,

@@ -66,6 +66,20 @@ export function authorityConformance({ name, open, algorithms }: AuthorityConfor
         )
       }
     })
+
+    test(`${name}: signs bytes in parts with a ${algorithm} key as it signs the whole`, async (t) => {
+      const { authority } = await open(t)
+      if (!authority.signParts) return
+      const key = parsePublicKey((await authority.createKey('issuing-1', algorithm)).spki)
+      const signatureAlgorithm = defaultSignatureAlgorithm(algorithm)
+      const parts = [data.subarray(0, 3), new Uint8Array(), data.subarray(3)]
+      const signature = await authority.signParts('issuing-1', signatureAlgorithm, parts)
+      assert.ok(verifySignature({ key, algorithm: signatureAlgorithm, data, signature }))
+      await rejects('not-found', authority.signParts('nobody', signatureAlgorithm, parts))
+      const other = signatureAlgorithms.find((one) => signatureFamily(one) !== keyFamily(algorithm))
+      assert.ok(other)
+      await rejects('bad-algorithm', authority.signParts('issuing-1', other, parts))
+    })
   }
 
   test(`${name}: a key outlives the process that made it`, async (t) => {
