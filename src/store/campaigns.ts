@@ -115,7 +115,7 @@ export async function campaignStatus(q: Queries, id: string): Promise<CampaignSt
 }
 
 // index: campaigns_open
-const selectOpen = prepared((db, _: object) =>
+const selectOpen = prepared((db) =>
   db
     .selectFrom('campaigns')
     .select(columns)
