@@ -25,6 +25,14 @@ find_lacking() {
   need java 'command -v javac' default-jdk-headless
   need bouncycastle 'cd /usr/share/java && ls bcpkix.jar bcprov.jar bcutil.jar bctls.jar' \
     'libbcpkix-java libbcprov-java libbcutil-java libbctls-java'
+  need softhsm 'test -e /usr/lib/softhsm/libsofthsm2.so && command -v softhsm2-util' softhsm2
+  need pkcs11-tool 'command -v pkcs11-tool' opensc
+  need openssl-pkcs11 'ls /usr/lib/*/engines-3/pkcs11.so' libengine-pkcs11-openssl
+  need swtpm 'command -v swtpm && command -v swtpm_setup' 'swtpm swtpm-tools'
+  need openssl-tpm2 'ls /usr/lib/*/ossl-modules/tpm2.so' tpm2-openssl
+  need tpm2-abrmd 'test -x /usr/sbin/tpm2-abrmd && ls /usr/lib/*/libtss2-tcti-tabrmd.so.0' \
+    'tpm2-abrmd libtss2-tcti-tabrmd0 libtss2-tcti-swtpm0'
+  need dbus 'command -v dbus-daemon && command -v dbus-send' dbus
   need go 'command -v go' golang-go
   need go-tlog 'test -e /usr/share/gocode/src/golang.org/x/mod/sumdb/tlog/tlog.go' golang-golang-x-mod-dev
 }

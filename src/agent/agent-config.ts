@@ -1,7 +1,10 @@
 /** `agent.json`: what the agent was told when it enrolled. */
 import { Refusal } from '../base/errors.ts'
 import { parseDeviceId, type DeviceId } from '../base/id.ts'
-import { keyAlgorithms, type KeyAlgorithm } from '../pki/key.ts'
+import { isTopicPrefix, defaultTopicPrefix } from '../base/mqtt-topics.ts'
+import { fromBase64 } from '../base/bytes.ts'
+import { keyAlgorithms, parsePublicKey, type KeyAlgorithm } from '../pki/key.ts'
+import { checkKeystoreConfig, type KeystoreConfig } from './keystore-config.ts'
 
 export interface AgentConfig {
   readonly deviceId: DeviceId
@@ -14,6 +17,18 @@ export interface AgentConfig {
   readonly renewAt: number
   /** Share of its life over which a fleet spreads its renewals, 0 to 0.2; only ever added. */
   readonly jitter: number
+  /** Where new keys are made. */
+  readonly keystore: KeystoreConfig
+  /** The broker; null = nobody can send this device a message. */
+  readonly mqtt: MqttConfig | null
+  /** Keys that may sign bundles for this device, Ed25519, base64 of DER SubjectPublicKeyInfo. */
+  readonly bundleKeys: readonly string[]
+}
+
+export interface MqttConfig {
+  /** `mqtts://host:8883` */
+  readonly url: string
+  readonly topicPrefix: string
 }
 
 export const agentDefaults = { keyAlgorithm: 'ec-p256', renewAt: 2 / 3, jitter: 0.05 } as const
@@ -38,6 +53,9 @@ export function checkAgentConfig(values: Readonly<Record<string, unknown>>): Age
     keyAlgorithm: algorithm,
     renewAt: share(renewAt, 'renewAt', 0.1, 0.95),
     jitter: share(jitter, 'jitter', 0, 0.2),
+    keystore: keystoreOf(values['keystore']),
+    mqtt: mqttOf(values['mqtt'] ?? null),
+    bundleKeys: bundleKeysOf(values['bundleKeys'] ?? []),
   }
 }
 
@@ -60,6 +78,49 @@ function isServerUrl(text: string): boolean {
   if (!URL.canParse(text)) return false
   const { protocol, pathname, search, hash, username } = new URL(text)
   return protocol === 'https:' && pathname === '/' && search === '' && hash === '' && username === ''
+}
+
+function keystoreOf(value: unknown): KeystoreConfig {
+  const checked = checkKeystoreConfig(value)
+  if (typeof checked === 'string') throw invalid(checked)
+  return checked
+}
+
+function mqttOf(value: unknown): MqttConfig | null {
+  if (value === null) return null
+  const { url, topicPrefix = defaultTopicPrefix }: Record<string, unknown> =
+    typeof value === 'object' ? { ...value } : {}
+  if (typeof url !== 'string' || !isBrokerUrl(url)) {
+    throw invalid('mqtt.url must be like mqtts://broker.example.com:8883, without a path')
+  }
+  if (typeof topicPrefix !== 'string' || !isTopicPrefix(topicPrefix)) {
+    throw invalid(`mqtt.topicPrefix must be like ${defaultTopicPrefix}`)
+  }
+  return { url, topicPrefix }
+}
+
+/** Without TLS a device would not know who sends it messages. */
+function isBrokerUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false
+  const { protocol, pathname, search, hash, username, hostname } = new URL(text)
+  const isBare = ['', '/'].includes(pathname) && search === '' && hash === '' && username === ''
+  return protocol === 'mqtts:' && hostname !== '' && isBare
+}
+
+function bundleKeysOf(value: unknown): string[] {
+  const isKey = (each: unknown): each is string =>
+    typeof each === 'string' && isEd25519(fromBase64(each) ?? new Uint8Array())
+  if (Array.isArray(value) && value.length <= 4 && value.every(isKey)) return value
+  throw invalid('bundleKeys must be a list of at most 4 Ed25519 keys, base64 of SubjectPublicKeyInfo')
+}
+
+function isEd25519(spki: Uint8Array): boolean {
+  try {
+    return parsePublicKey(spki).algorithm === 'ed25519'
+  } catch (error) {
+    if (error instanceof Refusal) return false
+    throw error
+  }
 }
 
 function share(value: unknown, name: string, minimum: number, maximum: number): number {

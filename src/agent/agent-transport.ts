@@ -1,12 +1,12 @@
 /** The port through which an agent talks to its server. */
 import type { Instant } from '../base/clock.ts'
-import type { ClientIdentity } from './est-client.ts'
+import type { TlsIdentity } from './tls-key.ts'
 
 /** With what the device says who it is. */
 export type Bearer =
   | { readonly kind: 'nobody' }
   | { readonly kind: 'secret'; readonly username: string; readonly password: string }
-  | { readonly kind: 'certificate'; readonly identity: ClientIdentity }
+  | { readonly kind: 'certificate'; readonly identity: TlsIdentity }
 
 export type TransportRequest =
   | { readonly operation: 'enroll' | 'reenroll'; readonly bearer: Bearer; readonly csr: Uint8Array }

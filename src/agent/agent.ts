@@ -150,9 +150,9 @@ export class Agent {
       case 'stuck':
         return { ...resting, step, outcome: 'refused', detail: step.why }
       case 'create-key':
-        return await this.#createKey(step, state)
+        return await this.#orLater(step, state, async () => await this.#createKey(step, state))
       case 'make-request':
-        return await this.#makeRequest(step, state)
+        return await this.#orLater(step, state, async () => await this.#makeRequest(step, state))
       case 'ask-time':
         return await this.#askTime(step, state)
       case 'request':
@@ -161,6 +161,17 @@ export class Agent {
         return await this.#try(step, state)
       case 'activate':
         return await this.#activate(step, state, step.why)
+    }
+  }
+
+  /** Hardware that does not answer now is asked again, as a server is. */
+  async #orLater(step: Step, state: AgentState, take: () => Promise<StepResult>): Promise<StepResult> {
+    try {
+      return await take()
+    } catch (error) {
+      if (!(error instanceof Refusal) || error.code !== 'keystore-failed') throw error
+      const answer = { kind: 'failed', detail: error.message } as const
+      return await this.#notNow(step, { state, memory: state.memory, answer })
     }
   }
 
@@ -289,7 +300,7 @@ export class Agent {
     assert(credential, 'a slot that is used holds a certificate')
     const chain = [credential.certificate.der, ...credential.intermediates]
     const chainPem = chain.map((der) => encodePem('CERTIFICATE', der)).join('')
-    return { kind: 'certificate', identity: { chainPem, key: await this.#parts.keystore.tlsKey(slot) } }
+    return { kind: 'certificate', identity: { chainPem, ...(await this.#parts.keystore.tls(slot)) } }
   }
 
   async #check(slot: Slot, input: CheckInput): Promise<Certificate[]> {

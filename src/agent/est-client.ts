@@ -4,7 +4,8 @@ import type { Clock } from '../base/clock.ts'
 import { Refusal } from '../base/errors.ts'
 import { printable } from '../base/text.ts'
 import { parseCertsOnly } from '../pki/cms.ts'
-import { type Answer, type ClientIdentity, exchange } from './est-exchange.ts'
+import { type Answer, exchange } from './est-exchange.ts'
+import type { TlsIdentity } from './tls-key.ts'
 
 export type { Answer, ClientIdentity } from './est-exchange.ts'
 
@@ -16,7 +17,7 @@ export interface EstClientOptions {
   /** Trust anchors for the server, PEM. */
   readonly trustPem: string
   /** Certificate to present in TLS. */
-  readonly identity?: ClientIdentity
+  readonly identity?: TlsIdentity
   /** One-time enrolment secret, sent as HTTP Basic. */
   readonly credentials?: { readonly username: string; readonly password: string }
   readonly clock: Clock

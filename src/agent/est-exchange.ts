@@ -1,11 +1,13 @@
 /** One HTTPS exchange with an EST server, on a connection of its own: no pool, no resumption, bounded in bytes and time. */
 import type { KeyObject } from 'node:crypto'
-import { request, type RequestOptions } from 'node:https'
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import { request as plainRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
+import { request as tlsRequest, type RequestOptions } from 'node:https'
+import type { Duplex } from 'node:stream'
 import type { Clock } from '../base/clock.ts'
 import { assert, Refusal } from '../base/errors.ts'
+import type { TlsConnector, TlsIdentity } from './tls-key.ts'
 
-/** With which certificate the device presents itself. */
+/** With which certificate the device presents itself, where this process holds its key. */
 export interface ClientIdentity {
   /** PEM, leaf first, then what leads to its CA. */
   readonly chainPem: string
@@ -20,7 +22,7 @@ export interface Exchange {
   /** Trust anchors, PEM: the only ones; the system's are not used (RFC 7030 §3.6.1, explicit trust anchors).
    * Null takes whoever answers: for the first look at /cacerts alone, and never together with a secret or an identity. */
   readonly trustPem: string | null
-  readonly identity: ClientIdentity | null
+  readonly identity: TlsIdentity | null
   /** Name or address that the server's certificate must carry, when it is not that of the URL. */
   readonly serverName: string | null
   readonly clock: Clock
@@ -55,37 +57,67 @@ export async function exchange(options: Exchange): Promise<Answer> {
 }
 
 /** @param signal ends the exchange, whatever its state */
-function send(options: Exchange, signal: AbortSignal): Promise<Answer> {
+async function send(options: Exchange, signal: AbortSignal): Promise<Answer> {
+  const { url, identity, body, method } = options
+  const isBare = identity === null && body === null && !('Authorization' in options.headers)
+  assert(options.trustPem !== null || isBare, 'strangers are shown nothing')
+  const headers =
+    body === null ? options.headers : { ...options.headers, 'Content-Length': String(body.length) }
+  const common = { method, headers, signal }
+  if (identity === null || 'key' in identity) {
+    return await answerTo(options, (on) =>
+      tlsRequest(url, { ...common, agent: false, ...tlsOptions(options) }, on),
+    )
+  }
+  const stream = await connect(options, { chainPem: identity.chainPem, connector: identity.tls, signal })
+  try {
+    // HTTP/1.1 as Node speaks it, over TLS that is not Node's; an agent would open a connection of its own
+    const plain = { ...common, headers: { Host: url.host, ...headers }, createConnection: () => stream }
+    return await answerTo(options, (on) => plainRequest({ ...plain, path: url.pathname }, on))
+  } finally {
+    stream.destroy()
+  }
+}
+
+function answerTo(
+  { url, body }: Exchange,
+  request: (onAnswer: (incoming: IncomingMessage) => void) => ReturnType<typeof plainRequest>,
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const outgoing = request(options.url, { ...requestOptions(options), signal }, (incoming) => {
+    const outgoing = request((incoming) => {
       readAnswer(incoming).then(resolve, reject)
     })
     outgoing.once('error', (error: Error) => {
-      const detail = `no answer from ${options.url.host}: ${error.message}`
+      const detail = `no answer from ${url.host}: ${error.message}`
       reject(new Refusal('server-unreachable', detail, { cause: error }))
     })
-    outgoing.end(options.body ?? undefined)
+    outgoing.end(body ?? undefined)
   })
 }
 
-function requestOptions(options: Exchange): RequestOptions {
-  const { identity, body, serverName, tlsVersion, trustPem } = options
-  const isBare = identity === null && body === null && !('Authorization' in options.headers)
-  assert(trustPem !== null || isBare, 'strangers are shown nothing')
+interface Connection {
+  readonly chainPem: string
+  readonly connector: TlsConnector
+  readonly signal: AbortSignal
+}
+
+async function connect(options: Exchange, { chainPem, connector, signal }: Connection): Promise<Duplex> {
+  const { url, serverName, trustPem } = options
+  assert(trustPem !== null, 'strangers are shown nothing')
+  const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
+  const port = Number(url.port === '' ? 443 : url.port)
+  return await connector.connect({ host, port, serverName: serverName ?? host, trustPem, chainPem }, signal)
+}
+
+function tlsOptions({ identity, serverName, tlsVersion, trustPem }: Exchange): RequestOptions {
   return {
-    method: options.method,
-    headers: body === null ? options.headers : { ...options.headers, 'Content-Length': String(body.length) },
-    agent: false,
     ...(trustPem === null ? { rejectUnauthorized: false } : { ca: trustPem }),
     minVersion: tlsVersion ?? 'TLSv1.2',
     ...(tlsVersion === null ? {} : { maxVersion: tlsVersion }),
     ...(serverName === null ? {} : { servername: serverName }),
-    ...(identity === null
-      ? {}
-      : {
-          cert: identity.chainPem,
-          key: identity.key.export({ type: 'pkcs8', format: 'pem' }),
-        }),
+    ...(identity && 'key' in identity
+      ? { cert: identity.chainPem, key: identity.key.export({ type: 'pkcs8', format: 'pem' }) }
+      : {}),
   }
 }
 

@@ -1,7 +1,7 @@
 /** The port behind which a device keeps its private keys. Files are one implementation; the key never leaves a better one. */
-import type { KeyObject } from 'node:crypto'
-import type { KeyAlgorithm } from '../pki/key.ts'
 import type { CsrSignature } from '../pki/csr.ts'
+import type { KeyAlgorithm } from '../pki/key.ts'
+import type { TlsKey } from './tls-key.ts'
 
 /** Two places for a credential: while one is in use, the next one is prepared in the other. */
 export type Slot = 'a' | 'b'
@@ -12,6 +12,7 @@ export function otherSlot(slot: Slot): Slot {
   return slot === 'a' ? 'b' : 'a'
 }
 
+/** Every method throws Refusal `keystore-failed` when the keys cannot be reached now: it is asked again later. */
 export interface Keystore {
   readonly kind: string
   /**
@@ -24,6 +25,6 @@ export interface Keystore {
   find(slot: Slot): Promise<Uint8Array | null>
   /** Signs with the key in the slot. The slot must hold a key. */
   sign(slot: Slot, data: Uint8Array): Promise<CsrSignature>
-  /** What TLS authenticates with: a key, or a handle of one that stays in its hardware. The slot must hold a key. */
-  tlsKey(slot: Slot): Promise<KeyObject>
+  /** What TLS authenticates with. The slot must hold a key. */
+  tls(slot: Slot): Promise<TlsKey>
 }

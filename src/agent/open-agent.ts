@@ -16,9 +16,9 @@ import { MemoryFile } from './agent-memory.ts'
 import type { AgentTransport, Bearer } from './agent-transport.ts'
 import { encodeAnchors, parseAnchors } from './agent-trust.ts'
 import { Agent, type AgentEvent } from './agent.ts'
+import { openKeystore } from './agent-keystore.ts'
 import { CredentialSlots } from './credential-slots.ts'
 import { EstTransport } from './est-transport.ts'
-import { FileKeystore } from './file-keystore.ts'
 import type { Keystore } from './keystore.ts'
 
 export interface AgentHost {
@@ -28,6 +28,8 @@ export interface AgentHost {
   readonly random: Random
   readonly bootstrap?: Bearer
   readonly onEvent?: (event: AgentEvent) => void
+  /** PIN of the token, when no file has it. */
+  readonly pin?: string | undefined
   /** Each of these instead of files and EST. */
   readonly write?: WriteFile
   readonly keystore?: Keystore
@@ -69,7 +71,7 @@ export async function openAgent(host: AgentHost): Promise<Agent> {
     throw new Refusal('not-found', `${directory} is no agent's yet: enrol with \`perennial agent enrol\``)
   }
   const { config, anchors } = setup
-  const keystore = host.keystore ?? new FileKeystore(directory, write)
+  const keystore = host.keystore ?? openKeystore(config, { directory, write, pin: host.pin ?? null })
   const { server: url, label } = config
   return new Agent({
     config,

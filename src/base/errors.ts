@@ -72,6 +72,8 @@ export const refusalRules = {
   'server-refused': { http: 502, exit: 4 },
   'server-unreachable': { http: 502, exit: 6 },
   'server-answer-invalid': { http: 502, exit: 6 },
+  // what a device's own hardware said to its agent
+  'keystore-failed': { http: 500, exit: 6 },
   'configuration-invalid': setup,
   'data-directory-invalid': setup,
   'data-directory-newer': setup,

@@ -126,7 +126,10 @@ export class AgentServer implements AgentTransport {
     const record = this.issued.find(
       ({ certificate }) => sha256Hex(certificate.der) === sha256Hex(leaf?.der ?? ''),
     )
-    const spki = createPublicKey(bearer.identity.key).export({ type: 'spki', format: 'der' })
+    const { identity } = bearer
+    // hardware signs with the key of the certificate or not at all
+    if (!('key' in identity)) return record ?? null
+    const spki = createPublicKey(identity.key).export({ type: 'spki', format: 'der' })
     return record && sha256Hex(spki) === record.spkiHash ? record : null
   }
 

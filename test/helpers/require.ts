@@ -18,6 +18,11 @@ interface Program {
   readonly install: string
 }
 
+/** The library of SoftHSM, a PKCS #11 token in software. */
+export const softhsmModule = '/usr/lib/softhsm/libsofthsm2.so'
+
+const multiarch = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' }[process.arch as string] ?? 'lib'
+
 const jars = ['bcpkix', 'bcprov', 'bcutil', 'bctls'].map((name) => `/usr/share/java/${name}.jar`)
 
 const programs = {
@@ -49,6 +54,32 @@ const programs = {
     find: () => globSync('/usr/lib/postgresql/*/bin/initdb').sort().at(-1) ?? onPath('initdb'),
     install: 'postgresql',
   },
+  softhsm: {
+    find: () => onPath('softhsm2-util'),
+    files: [softhsmModule],
+    install: 'softhsm2',
+  },
+  'pkcs11-tool': {
+    find: () => onPath('pkcs11-tool'),
+    install: 'opensc',
+  },
+  'openssl-pkcs11': {
+    find: () => onPath('openssl'),
+    files: [`/usr/lib/${multiarch}/engines-3/pkcs11.so`],
+    install: 'libengine-pkcs11-openssl',
+  },
+  swtpm: { find: () => onPath('swtpm') && onPath('swtpm_setup'), install: 'swtpm swtpm-tools' },
+  'openssl-tpm2': {
+    find: () => onPath('openssl'),
+    files: [`/usr/lib/${multiarch}/ossl-modules/tpm2.so`],
+    install: 'tpm2-openssl',
+  },
+  'tpm2-abrmd': {
+    find: () =>
+      onPath('tpm2-abrmd') ?? (isExecutable('/usr/sbin/tpm2-abrmd') ? '/usr/sbin/tpm2-abrmd' : null),
+    install: 'tpm2-abrmd libtss2-tcti-tabrmd0 libtss2-tcti-swtpm0',
+  },
+  dbus: { find: () => onPath('dbus-daemon') && onPath('dbus-send'), install: 'dbus' },
   zlint: {
     find: () => {
       const unpacked = resolve(import.meta.dirname, '../../.cache/zlint/usr/bin/zlint')
