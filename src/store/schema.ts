@@ -21,6 +21,7 @@ export interface Schema {
   enrolment_secrets: EnrolmentSecretTable
   certificates: CertificateTable
   certificate_last_seen: { certificate_id: number; at: number }
+  certificate_fingerprints: { prefix: number; certificate_id: number }
   approvals: ApprovalTable
   blocked_keys: { spki_hash: Uint8Array; reason: string; created_at: number }
   facts: FactTable

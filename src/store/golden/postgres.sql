@@ -72,6 +72,12 @@ create table campaigns (
 
 CREATE INDEX campaigns_open ON public.campaigns USING btree (id) WHERE (status = ANY (ARRAY['running'::text, 'paused'::text]));
 
+create table certificate_fingerprints (
+  prefix bigint not null,
+  certificate_id bigint not null,
+  constraint certificate_fingerprints_pkey PRIMARY KEY (prefix, certificate_id)
+);
+
 create table certificate_last_seen (
   certificate_id bigint not null,
   at bigint not null,

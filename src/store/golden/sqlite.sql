@@ -56,6 +56,12 @@ CREATE TABLE campaigns (
 
 CREATE INDEX campaigns_open on campaigns (id) where status in ('running', 'paused');
 
+CREATE TABLE certificate_fingerprints (
+  prefix integer not null,
+  certificate_id integer not null,
+  primary key (prefix, certificate_id)
+) strict, without rowid;
+
 CREATE TABLE certificate_last_seen (certificate_id integer primary key, at integer not null) strict;
 
 CREATE TABLE certificates (
