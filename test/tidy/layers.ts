@@ -24,6 +24,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   ...Object.fromEntries(edges.map((name) => [name, { imports: belowEdge }])),
   // An extension implements a port: of the engine it sees nothing else.
   authorities: { imports: ['engine/ports.ts', 'pki', 'base'], packages: [] },
+  triggers: { imports: ['engine/ports.ts', 'pki', 'base'], packages: ['smpp'] },
   app: { imports: belowApp },
   // Runs an app: processes, listeners, the demo fleet.
   serve: { imports: ['app', ...belowApp] },

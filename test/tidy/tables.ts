@@ -93,6 +93,7 @@ const permissive = new Set([
   'Apache-2.0',
   'BlueOak-1.0.0',
   'CC0-1.0',
+  'Unlicense',
 ])
 
 /** No package that we install runs a script of its own, has another than a permissive licence, or comes without a hash. */

@@ -1,0 +1,149 @@
+/** One HTTP call to a provider: bounded in time and size, no redirects, and every failure a refusal that names no secret. */
+import { dayMs, secondMs, type Clock } from '../base/clock.ts'
+import { Refusal } from '../base/errors.ts'
+import { printable } from '../base/text.ts'
+
+export interface HttpCallHost {
+  readonly clock: Clock
+  readonly fetch: typeof fetch
+}
+
+export interface HttpCall {
+  /** Who is called, for messages: `the webhook`. */
+  readonly who: string
+  readonly url: string
+  readonly method: 'GET' | 'POST' | 'PUT'
+  readonly headers: Readonly<Record<string, string>>
+  readonly body?: string
+  /** From the call to the end of the answer, ms. */
+  readonly timeoutMs: number
+}
+
+/** Answers of providers are short; more than this is not read. */
+const maxAnswerBytes = 65_536
+/** A provider that asks us to wait longer than this is asked sooner. */
+const longestRetryAfterMs = dayMs
+
+/**
+ * @returns the text of a 2xx answer
+ * @throws Refusal `trigger-failed`: with `retryAfterMs` when the answer had a Retry-After; with a TimeoutError or AbortError
+ *   as its cause when the request was cut off, so that nobody knows whether it arrived
+ */
+export async function callHttp(host: HttpCallHost, call: HttpCall, signal: AbortSignal): Promise<string> {
+  const { who, url, method, headers, body, timeoutMs } = call
+  signal.throwIfAborted()
+  const stop = new AbortController()
+  const settled = new AbortController()
+  const onAbort = () => stop.abort(signal.reason)
+  signal.addEventListener('abort', onAbort)
+  host.clock.sleep(timeoutMs, settled.signal).then(
+    () => stop.abort(new DOMException('no answer in time', 'TimeoutError')),
+    () => {},
+  )
+  try {
+    const response = await host.fetch(url, {
+      method,
+      headers: { ...headers },
+      ...(body === undefined ? {} : { body }),
+      // A redirect would take the message, its signature and our password to wherever an attacker likes.
+      redirect: 'manual',
+      signal: stop.signal,
+    })
+    const text = await readBounded(response)
+    if (response.ok) return text
+    throw refusedBy(who, response, host.clock.now())
+  } catch (error) {
+    if (error instanceof Refusal) throw error
+    if (stop.signal.aborted) throw cutOff(who, stop.signal.reason)
+    throw new Refusal('trigger-failed', `${who} could not be reached: ${reasonOf(error)}`)
+  } finally {
+    settled.abort()
+    signal.removeEventListener('abort', onAbort)
+  }
+}
+
+/**
+ * What a message is worth is decided by its way: without TLS anyone on it reads and changes it. Loopback is no way.
+ * @returns the problem with the URL, or null
+ */
+export function urlProblem(text: string, isInsecureAllowed: boolean): string | null {
+  const url = URL.parse(text)
+  if (!url || !['https:', 'http:'].includes(url.protocol)) return 'it is not an http or https URL'
+  if (url.username !== '' || url.password !== '') return 'it has a password in it: give that by its own key'
+  if (url.protocol === 'https:' || isInsecureAllowed || isLoopback(url.hostname)) return null
+  return 'it is plain http to another machine: use https'
+}
+
+/** @throws Refusal `configuration-invalid` */
+export function refuseBadUrl(
+  key: string,
+  text: string,
+  insecureKey: string,
+  isInsecureAllowed: boolean,
+): void {
+  const problem = urlProblem(text, isInsecureAllowed)
+  if (problem !== null) {
+    throw new Refusal(
+      'configuration-invalid',
+      `${key}: ${problem}, or set ${insecureKey} if a wall guards it`,
+    )
+  }
+}
+
+function isLoopback(hostname: string): boolean {
+  return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(hostname)
+}
+
+function refusedBy(who: string, response: Response, now: number): Refusal {
+  const { status, headers } = response
+  // 3xx, of which we follow none, has no Retry-After for us
+  const retryAfterMs =
+    status === 429 || status === 503 ? parseRetryAfter(headers.get('retry-after'), now) : null
+  const why = status >= 300 && status < 400 ? ' (redirects are not followed)' : ''
+  return new Refusal(
+    'trigger-failed',
+    `${who} answered ${status}${why}`,
+    retryAfterMs === null ? {} : { retryAfterMs },
+  )
+}
+
+/** RFC 9110 §10.2.3: seconds or an HTTP date. @returns ms from now, at most a day, or null when it says nothing */
+export function parseRetryAfter(text: string | null, now: number): number | null {
+  if (text === null) return null
+  const ms = /^\d{1,9}$/.test(text) ? Number(text) * secondMs : Date.parse(text) - now
+  return Number.isNaN(ms) ? null : Math.min(longestRetryAfterMs, Math.max(0, ms))
+}
+
+function cutOff(who: string, reason: unknown): Refusal {
+  const isTimeOut = reason instanceof Error && reason.name === 'TimeoutError'
+  const cause = isTimeOut ? reason : new DOMException('aborted', 'AbortError')
+  return new Refusal(
+    'trigger-failed',
+    `${who} ${isTimeOut ? 'did not answer in time' : 'was not waited for'}`,
+    {
+      cause,
+    },
+  )
+}
+
+async function readBounded(response: Response): Promise<string> {
+  if (!response.body) return ''
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of response.body) {
+    chunks.push(chunk)
+    size += chunk.byteLength
+    if (size > maxAnswerBytes) throw new Error('the answer is too long')
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+/** The system's word for it (`ECONNREFUSED`), never the error's text: that may hold the URL with what is in it. */
+function reasonOf(error: unknown): string {
+  const inner = error instanceof Error && error.cause instanceof Error ? error.cause : error
+  if (inner instanceof Error && 'code' in inner && typeof inner.code === 'string')
+    return printable(inner.code)
+  return error instanceof Error && error.message === 'the answer is too long'
+    ? error.message
+    : 'no connection'
+}
