@@ -20,7 +20,7 @@ import { oids } from '../pki/oid.ts'
 import { confirmCertificate, setStatus } from '../store/certificates.ts'
 import { setDeviceState } from '../store/devices.ts'
 import { findCertificate } from '../store/inventory.ts'
-import { handleDevice } from './device-routes.ts'
+import { createDeviceRoutes } from './device-routes.ts'
 import type { HttpResponse } from './http-message.ts'
 
 let app: TestEngine
@@ -45,7 +45,7 @@ function ask(
   peer: { readonly certificate: Uint8Array | null; readonly chain?: readonly Uint8Array[] },
   method = 'GET',
 ): Promise<HttpResponse> {
-  return handleDevice(app.engine, {
+  return createDeviceRoutes(app.engine).handle({
     method,
     path,
     headers: {},

@@ -13,6 +13,7 @@ import { failureResponse, type EstResponse } from './est-response.ts'
 import { textResponse, type HttpRequest, type HttpRequestHead, type HttpResponse } from './http-message.ts'
 import { logRefusal } from './refusal-log.ts'
 import { renewalHeader, renewalInfoResponse, windowJson } from './renewal-info.ts'
+import { createSightings, sightingsMaxBytes } from './sightings.ts'
 
 export interface DeviceApiRequest extends HttpRequest {
   readonly peer: PeerCertificate & { readonly address: string }
@@ -23,9 +24,62 @@ export const deviceApiPrefix = '/perennial/v1/'
 const operations = {
   credential: { method: 'GET' },
   'renewal-info': { method: 'GET' },
+  sightings: { method: 'POST' },
 } as const
 
 type Operation = keyof typeof operations
+
+export interface DeviceApiOptions {
+  /** Bearer token of those who may tell us of sightings; null: nobody may. */
+  readonly sightingsToken: string | null
+}
+
+export interface DeviceApi {
+  /** What can be refused before the body is read: path, method, bearer token. @returns null when the body is wanted */
+  refuseEarly(head: HttpRequestHead): EstResponse | null
+  /** Largest body of a request, bytes; null for the limit of the server. */
+  maxBodyBytes(path: string): number | null
+  /** Never throws: whatever goes wrong is an answer. */
+  handle(request: DeviceApiRequest): Promise<EstResponse>
+}
+
+export function createDeviceApi(engine: Engine, { sightingsToken }: DeviceApiOptions): DeviceApi {
+  const sightings = createSightings(engine, sightingsToken)
+
+  function refuseEarly(head: HttpRequestHead): EstResponse | null {
+    const refused = refuseRoute(head)
+    if (refused || deviceApiOperation(head.path) !== 'sightings') return refused
+    const answer = sightings.refuse(head)
+    return answer && { ...answer, result: answer.status === 401 ? 'unauthenticated' : 'not-found' }
+  }
+
+  async function answerOf(request: DeviceApiRequest): Promise<HttpResponse> {
+    switch (deviceApiOperation(request.path) as Operation) {
+      case 'credential':
+        return await credential(engine, request)
+      case 'renewal-info':
+        return await renewalHint(engine, request)
+      case 'sightings':
+        return await sightings.handle(request)
+    }
+  }
+
+  return {
+    refuseEarly,
+    maxBodyBytes: (path) => (deviceApiOperation(path) === 'sightings' ? sightingsMaxBytes : null),
+    async handle(request) {
+      const early = refuseEarly(request)
+      if (early) return early
+      try {
+        return { ...(await answerOf(request)), result: 'answered' }
+      } catch (error) {
+        if (!(error instanceof Refusal)) return failureResponse(engine, error)
+        logRefusal(engine.log, request, error)
+        return refusalResponse(engine, error)
+      }
+    },
+  }
+}
 
 /** Name of the operation, for metrics; null when the path names none. */
 export function deviceApiOperation(path: string): Operation | null {
@@ -34,47 +88,18 @@ export function deviceApiOperation(path: string): Operation | null {
   return Object.hasOwn(operations, name) ? (name as Operation) : null
 }
 
-/** What can be refused before the body is read. @returns null when the request is wanted */
-export function refuseDeviceApiEarly({ method, path }: HttpRequestHead): EstResponse | null {
+function refuseRoute({ method, path }: HttpRequestHead): EstResponse | null {
   const operation = deviceApiOperation(path)
   if (operation === null) {
     const text = `no such page: under ${deviceApiPrefix} there are ${Object.keys(operations).join(', ')}`
     return { ...textResponse(404, text), result: 'not-found' }
   }
   const allowed = operations[operation].method
-  if (method === allowed || method === 'HEAD') return null
+  if (method === allowed || (allowed === 'GET' && method === 'HEAD')) return null
+  const allow = allowed === 'GET' ? 'GET, HEAD' : allowed
   return {
-    ...textResponse(405, `${operation} takes ${allowed}`, { Allow: `${allowed}, HEAD` }),
+    ...textResponse(405, `${operation} takes ${allowed}`, { Allow: allow }),
     result: 'method-not-allowed',
-  }
-}
-
-/** Never throws: whatever goes wrong is an answer. */
-export async function handleDeviceApi(engine: Engine, request: DeviceApiRequest): Promise<EstResponse> {
-  const early = refuseDeviceApiEarly(request)
-  if (early) return early
-  try {
-    return {
-      ...(await answer(engine, deviceApiOperation(request.path) as Operation, request)),
-      result: 'answered',
-    }
-  } catch (error) {
-    if (!(error instanceof Refusal)) return failureResponse(engine, error)
-    logRefusal(engine.log, request, error)
-    return refusalResponse(engine, error)
-  }
-}
-
-async function answer(
-  engine: Engine,
-  operation: Operation,
-  request: DeviceApiRequest,
-): Promise<HttpResponse> {
-  switch (operation) {
-    case 'credential':
-      return await credential(engine, request)
-    case 'renewal-info':
-      return await renewalHint(engine, request)
   }
 }
 

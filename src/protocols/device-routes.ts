@@ -1,27 +1,43 @@
 /** Which handler a request to the device port belongs to: EST, the device API, or the renewal hints of the EST draft. */
 import type { Engine } from '../engine/context.ts'
-import { deviceApiOperation, deviceApiPrefix, handleDeviceApi, refuseDeviceApiEarly } from './device-api.ts'
+import { createDeviceApi, deviceApiOperation, deviceApiPrefix, type DeviceApiOptions } from './device-api.ts'
 import { handleEst, refuseEarly, type EstRequest } from './est.ts'
 import { failureResponse, type EstResponse } from './est-response.ts'
 import { textResponse, type HttpRequestHead } from './http-message.ts'
 import { answerRenewalInfo } from './renewal-info.ts'
 
-/** Asked before the body is read; null when it is wanted. */
-export function refuseDeviceEarly(engine: Engine, head: HttpRequestHead): EstResponse | null {
-  if (head.path.startsWith(deviceApiPrefix)) return refuseDeviceApiEarly(head)
+export interface DeviceRoutes {
+  /** Asked before the body is read; null when it is wanted. */
+  refuseEarly(head: HttpRequestHead): EstResponse | null
+  /** Largest body of a request, bytes; null for the limit of the server. */
+  maxBodyBytes(head: HttpRequestHead): number | null
+  /** Never throws. */
+  handle(request: EstRequest): Promise<EstResponse>
+}
+
+export function createDeviceRoutes(engine: Engine, options: Partial<DeviceApiOptions> = {}): DeviceRoutes {
+  const api = createDeviceApi(engine, { sightingsToken: null, ...options })
+  const isApi = ({ path }: HttpRequestHead) => path.startsWith(deviceApiPrefix)
+  return {
+    refuseEarly: (head) => (isApi(head) ? api.refuseEarly(head) : refuseEstEarly(engine, head)),
+    maxBodyBytes: (head) => (isApi(head) ? api.maxBodyBytes(head.path) : null),
+    async handle(request) {
+      if (isApi(request)) return await api.handle(request)
+      const id = renewalInfoId(request.path)
+      return id === null ? await handleEst(engine, request) : await renewalInfo(engine, request, id)
+    },
+  }
+}
+
+function refuseEstEarly(engine: Engine, head: HttpRequestHead): EstResponse | null {
   if (renewalInfoId(head.path) === null) return refuseEarly(engine, head)
   if (head.method === 'GET' || head.method === 'HEAD') return null
   const answer = textResponse(405, 'renewal-info takes GET', { Allow: 'GET, HEAD' })
   return { ...answer, result: 'method-not-allowed' }
 }
 
-/** Never throws. */
-export async function handleDevice(engine: Engine, request: EstRequest): Promise<EstResponse> {
-  const { path } = request
-  if (path.startsWith(deviceApiPrefix)) return await handleDeviceApi(engine, request)
-  const id = renewalInfoId(path)
-  if (id === null) return await handleEst(engine, request)
-  const early = refuseDeviceEarly(engine, request)
+async function renewalInfo(engine: Engine, request: EstRequest, id: string): Promise<EstResponse> {
+  const early = refuseEstEarly(engine, request)
   if (early) return early
   try {
     return { ...(await answerRenewalInfo(engine, id)), result: 'answered' }
@@ -30,7 +46,7 @@ export async function handleDevice(engine: Engine, request: EstRequest): Promise
   }
 }
 
-/** Name of what was asked for, for metrics: few values, none of them from a device. The path has passed `refuseDeviceEarly`. */
+/** Name of what was asked for, for metrics: few values, none of them from a device. The path has passed `refuseEarly`. */
 export function deviceOperation(path: string): string {
   if (renewalInfoId(path) !== null) return 'renewal-info'
   return deviceApiOperation(path) ?? path.slice(path.lastIndexOf('/') + 1)

@@ -29,6 +29,8 @@ export interface HttpLimits {
 export interface HttpHandler {
   /** Asked before the body is read; null when the body is wanted. */
   readonly refuseEarly: (head: HttpRequestHead, request: IncomingMessage) => HttpResponse | null
+  /** For requests whose largest body is not that of the server; null for those where it is. */
+  readonly maxBodyBytes?: (head: HttpRequestHead) => number | null
   /** Must not throw. */
   readonly handle: (
     head: HttpRequestHead,
@@ -87,7 +89,8 @@ interface Exchange {
 async function answerRequest(exchange: Exchange): Promise<void> {
   const { request, response, handler, limits, wantsContinue } = exchange
   const head = requestHead(request)
-  const early = handler.refuseEarly(head, request) ?? refuseLength(request, limits)
+  const maxBodyBytes = handler.maxBodyBytes?.(head) ?? limits.maxBodyBytes
+  const early = handler.refuseEarly(head, request) ?? refuseLength(request, maxBodyBytes)
   if (early) {
     await sendWithoutReading(exchange, early)
     return
@@ -95,9 +98,9 @@ async function answerRequest(exchange: Exchange): Promise<void> {
   let body: Uint8Array | null = noBody
   if (hasBody(request)) {
     if (wantsContinue) response.writeContinue()
-    body = await readBody(request, limits.maxBodyBytes)
+    body = await readBody(request, maxBodyBytes)
     if (body === null) {
-      if (!request.destroyed) await sendWithoutReading(exchange, tooLarge(limits))
+      if (!request.destroyed) await sendWithoutReading(exchange, tooLarge(maxBodyBytes))
       return
     }
   }
@@ -121,12 +124,12 @@ function hasBody(request: IncomingMessage): boolean {
   return (length !== null && length > 0) || request.headers['transfer-encoding'] !== undefined
 }
 
-function refuseLength(request: IncomingMessage, limits: HttpLimits): HttpResponse | null {
-  return (announcedLength(request) ?? 0) > limits.maxBodyBytes ? tooLarge(limits) : null
+function refuseLength(request: IncomingMessage, maxBytes: number): HttpResponse | null {
+  return (announcedLength(request) ?? 0) > maxBytes ? tooLarge(maxBytes) : null
 }
 
-function tooLarge(limits: HttpLimits): HttpResponse {
-  return textResponse(413, `the request body may have at most ${limits.maxBodyBytes} bytes`)
+function tooLarge(maxBytes: number): HttpResponse {
+  return textResponse(413, `the request body may have at most ${maxBytes} bytes`)
 }
 
 function send(response: ServerResponse, answer: HttpResponse, close: boolean): void {

@@ -15,7 +15,8 @@ import type { TlsOptions, TLSSocket } from 'node:tls'
 import { stopwatch } from '../base/clock.ts'
 import type { Engine } from '../engine/context.ts'
 import { effectivePeer } from './client-cert-header.ts'
-import { deviceOperation, handleDevice, refuseDeviceEarly } from './device-routes.ts'
+import type { DeviceApiOptions } from './device-api.ts'
+import { createDeviceRoutes, deviceOperation } from './device-routes.ts'
 import { failureResponse, type EstResponse } from './est-response.ts'
 import type { HttpRequestHead } from './http-message.ts'
 import { type HttpLimits, serveHttp, serverOptions } from './http-server.ts'
@@ -40,6 +41,7 @@ export interface EstServerOptions {
   readonly overloadRetryAfterMs: number
   /** SHA-256 of the certificates of proxies that may send Client-Cert, lower-case hex. Empty: nobody may. */
   readonly proxyPins: ReadonlySet<string>
+  readonly deviceApi?: DeviceApiOptions
   /** For metrics; must not throw. */
   readonly observer?: EstObserver
 }
@@ -66,6 +68,7 @@ export function createEstServer(options: EstServerOptions): EstServer {
   })
   let signer = keyPackageSigner(options.identity)
   const admission = new Admission(options.maxConcurrent)
+  const routes = createDeviceRoutes(engine, options.deviceApi)
   const peers = new WeakMap<TLSSocket, TlsPeer>()
   const peerOf = (socket: TLSSocket) => {
     const known = peers.get(socket)
@@ -86,7 +89,7 @@ export function createEstServer(options: EstServerOptions): EstServer {
       const connection = peerOf(socket)
       const peer = effectivePeer(connection, head.headers, options.proxyPins)
       const isDirect = peer === connection
-      return await handleDevice(engine, {
+      return await routes.handle({
         ...head,
         body,
         peer: isDirect ? connection : { ...peer, address: connection.address },
@@ -101,10 +104,11 @@ export function createEstServer(options: EstServerOptions): EstServer {
   }
   const handler = {
     refuseEarly: (head: HttpRequestHead) => {
-      const early = refuseDeviceEarly(engine, head)
+      const early = routes.refuseEarly(head)
       if (early) observer?.answered?.('other', early.result, 0)
       return early
     },
+    maxBodyBytes: (head: HttpRequestHead) => routes.maxBodyBytes(head),
     handle: async (head: HttpRequestHead, body: Uint8Array, request: { readonly socket: unknown }) => {
       const elapsedMs = stopwatch()
       const answer = await respond(head, body, request.socket as TLSSocket)
