@@ -25,6 +25,7 @@ import { issueCertificate } from '../src/engine/issue.ts'
 import { createIssuer } from '../src/engine/issuer.ts'
 import type { PolicyInput } from '../src/engine/policy-input.ts'
 import { defineProfile } from '../src/engine/profile.ts'
+import { defaultRenewalSettings } from '../src/engine/renewal-settings.ts'
 import { openNoteSigner } from '../src/engine/signed-note.ts'
 import { buildCsr, parseCsr } from '../src/pki/csr.ts'
 import { generateKeyPair, parsePublicKey } from '../src/pki/key.ts'
@@ -77,6 +78,7 @@ async function openEngine(directory: string): Promise<Engine> {
       pendingRetryAfterMs: 1,
       abandonAfterMs: 300_000,
       repeatWaitMs: 5_000,
+      renewal: defaultRenewalSettings,
     },
     audit: {
       signer: await openNoteSigner(authority, 'audit', 'bench/audit'),

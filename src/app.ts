@@ -14,6 +14,7 @@ import type { DataDirectory } from './data-directory.ts'
 import { fileCheckpoint } from './engine/checkpoint.ts'
 import { createEngine, type Engine, type EngineObserver, type EngineSettings } from './engine/context.ts'
 import type { Authority } from './engine/ports.ts'
+import type { RenewalSettings } from './engine/renewal-settings.ts'
 import { encodeVerifierKey, openNoteSigner, parseVerifierKey, type NoteSigner } from './engine/signed-note.ts'
 import { openStore, type Store } from './store/open.ts'
 
@@ -91,7 +92,13 @@ function engineSettings(config: Config): EngineSettings {
     pendingRetryAfterMs: config.est.pendingRetryAfterMs,
     abandonAfterMs: config.recovery.abandonAfterMs,
     repeatWaitMs: 5_000,
+    renewal: renewalSettings(config),
   }
+}
+
+function renewalSettings({ renewal }: Config): RenewalSettings {
+  const { automatic, spread, ...rest } = renewal
+  return { ...rest, isAutomatic: automatic, spread: spread / 100 }
 }
 
 interface Parts extends OpenAppOptions {

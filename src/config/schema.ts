@@ -4,6 +4,8 @@
  */
 import { choice, choices, duration, flag, integer, list, optionalText, section, text } from './knob.ts'
 import { mqttSection } from './mqtt-section.ts'
+import { renewalSection } from './renewal-section.ts'
+import { sightingsSection } from './sightings-section.ts'
 
 export const roles = ['est', 'status', 'mqtt', 'api', 'jobs'] as const
 export type Role = (typeof roles)[number]
@@ -194,6 +196,9 @@ export const schema = section('Configuration of a Perennial installation.', {
       default: '10s',
     }),
   }),
+
+  renewal: renewalSection,
+  sightings: sightingsSection,
 
   recovery: section('After a crash.', {
     abandonAfter: duration({

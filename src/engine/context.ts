@@ -12,6 +12,7 @@ import type { Ladder } from './ladder.ts'
 import { createIssuerCache, type IssuerCache } from './issuer-cache.ts'
 import type { Authority, FaultInjector, TriggerChannel, TriggerKind } from './ports.ts'
 import type { Profile } from './profile.ts'
+import type { RenewalSettings } from './renewal-settings.ts'
 import { createSightingBuffer, type SightingBuffer } from './sighting.ts'
 import type { TriggerCost } from './trigger-budget.ts'
 
@@ -37,6 +38,12 @@ export interface EngineSettings {
   readonly abandonAfterMs: number
   /** How long a repeat waits for the request that it repeats, when that one is at work in another process. */
   readonly repeatWaitMs: number
+  readonly renewal: RenewalSettings
+  /**
+   * The channels that the configuration names, whether or not their link is up: a rung of any other is passed over.
+   * Absent: those that there are.
+   */
+  readonly triggerKinds?: ReadonlySet<TriggerKind>
   /** Cost caps of the channels whose messages are paid for. Absent: every channel is free. */
   readonly triggerCosts?: ReadonlyMap<TriggerKind, TriggerCost>
 }

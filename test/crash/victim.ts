@@ -25,6 +25,7 @@ import { createIssuer } from '../../src/engine/issuer.ts'
 import type { FaultInjector, FaultPoint } from '../../src/engine/ports.ts'
 import { defineProfile } from '../../src/engine/profile.ts'
 import { abandonReservations } from '../../src/engine/recover.ts'
+import { defaultRenewalSettings } from '../../src/engine/renewal-settings.ts'
 import { newSecret } from '../../src/engine/secret.ts'
 import { openNoteSigner } from '../../src/engine/signed-note.ts'
 import { openStore } from '../../src/store/open.ts'
@@ -84,6 +85,7 @@ export async function openVictim(directory: string, faults?: FaultInjector): Pro
       pendingRetryAfterMs: 1_000,
       abandonAfterMs: hourMs,
       repeatWaitMs: 5_000,
+      renewal: defaultRenewalSettings,
     },
     audit: {
       signer: await openNoteSigner(authority, 'audit', 'crash.example/audit'),

@@ -17,6 +17,7 @@ import { enroll, type EnrollOutcome, type Peer } from '../../src/engine/enroll.t
 import { createIssuer } from '../../src/engine/issuer.ts'
 import type { FaultInjector } from '../../src/engine/ports.ts'
 import { defineProfile, type ProfileInput } from '../../src/engine/profile.ts'
+import { defaultRenewalSettings } from '../../src/engine/renewal-settings.ts'
 import { newSecret } from '../../src/engine/secret.ts'
 import { openNoteSigner } from '../../src/engine/signed-note.ts'
 import type { CertificateRecord } from '../../src/store/certificate-record.ts'
@@ -132,6 +133,7 @@ export function testSettings({
     pendingRetryAfterMs: 600_000,
     abandonAfterMs: 300_000,
     repeatWaitMs: 5_000,
+    renewal: defaultRenewalSettings,
     ...settings,
   }
 }

@@ -3,6 +3,7 @@ import { silentLog } from '../../src/base/log.ts'
 import { systemRandom } from '../../src/base/random.ts'
 import { memoryCheckpoint } from '../../src/engine/checkpoint.ts'
 import { createEngine, type Engine } from '../../src/engine/context.ts'
+import { defaultRenewalSettings } from '../../src/engine/renewal-settings.ts'
 import type { Store } from '../../src/store/open.ts'
 import { startOfTests, testSigner } from './audit-log.ts'
 
@@ -23,6 +24,7 @@ export function plainEngine(store: Store, { clock }: { readonly clock?: Clock } 
       pendingRetryAfterMs: minuteMs,
       abandonAfterMs: minuteMs,
       repeatWaitMs: 1_000,
+      renewal: defaultRenewalSettings,
     },
     audit: { signer: testSigner(), checkpointFile: memoryCheckpoint() },
   })
