@@ -72,7 +72,7 @@ const e164 = /^\+[1-9]\d{6,14}$/
 
 function numberOf({ tags, deviceId }: Trigger, numberTag: string): string {
   // people write +49 170 123-4567
-  const number = tags[numberTag]?.replace(/[ ().-]/g, '')
+  const number = Object.hasOwn(tags, numberTag) ? tags[numberTag]?.replace(/[ ().-]/g, '') : undefined
   if (number === undefined || number === '') {
     throw new Refusal('trigger-impossible', `${deviceId} has no tag ${numberTag} with its number`)
   }
