@@ -5,12 +5,14 @@ import { Refusal } from '../base/errors.ts'
 import { foundation } from './migrations/0001-foundation.ts'
 import { renewals } from './migrations/0002-renewals.ts'
 import { fingerprints } from './migrations/0003-fingerprints.ts'
+import { revocation } from './migrations/0004-revocation.ts'
 import type { Db, Engine, Tx } from './schema.ts'
 
 const migrations: Readonly<Record<string, (engine: Engine) => string[]>> = {
   '0001-foundation': foundation,
   '0002-renewals': renewals,
   '0003-fingerprints': fingerprints,
+  '0004-revocation': revocation,
 }
 
 export interface SchemaVersion {

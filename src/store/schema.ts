@@ -36,6 +36,10 @@ export interface Schema {
   renewals: RenewalTable
   renewal_attempts: RenewalAttemptTable
   retirements: RetirementTable
+  revoked_shards: { issuer_id: string; shard: number; revision: number }
+  crls: CrlTable
+  crl_parts: { crl_id: number; part: number; bytes: Uint8Array }
+  revocation_batches: RevocationBatchTable
 }
 
 export interface IssuerTable {
@@ -262,4 +266,40 @@ export interface RetirementTable {
   slot: string
   replaced_by: number
   due_at: number
+}
+
+export interface CrlTable {
+  id: Generated<number>
+  issuer_id: string
+  kind: string
+  /** 0 but for a shard. */
+  shard: number
+  number: number
+  base_number: number | null
+  /** Sum of the revisions of the shards that it covers, as they were when its entries were read. */
+  revision: number
+  this_update: number
+  next_update: number
+  entries: number
+  /** Bytes. */
+  size: number
+  sha256: Uint8Array
+}
+
+export interface RevocationBatchTable {
+  id: Generated<number>
+  /** Canonical JSON. */
+  selection: string
+  reason: string
+  note: string | null
+  actor: string
+  status: string
+  /** The last device that is done; null before the first. */
+  position: string | null
+  devices: number
+  certificates: number
+  created_at: number
+  /** Not before: the undo window. */
+  starts_at: number
+  ended_at: number | null
 }

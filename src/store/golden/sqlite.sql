@@ -110,6 +110,9 @@ CREATE UNIQUE INDEX certificates_key on certificates (spki_hash, device_id, slot
 
 CREATE INDEX certificates_reserved on certificates (created_at, id) where status = 'reserved';
 
+CREATE INDEX certificates_revoked
+  on certificates (issuer_id, crl_shard, revoked_at, id, serial_number, reason, not_after) where status = 'revoked';
+
 CREATE UNIQUE INDEX certificates_serial on certificates (serial_number, issuer_id);
 
 CREATE TABLE checkpoints (size integer primary key, root_hash blob not null, note text, at integer not null) strict, without rowid;
@@ -120,6 +123,32 @@ CREATE TABLE counters (
   value integer not null,
   primary key (name, slot)
 ) strict, without rowid;
+
+CREATE TABLE crl_parts (
+  crl_id integer not null references crls (id),
+  part integer not null,
+  bytes blob not null,
+  primary key (crl_id, part)
+) strict;
+
+CREATE TABLE crls (
+  id integer primary key,
+  issuer_id text not null,
+  kind text not null check (kind in ('complete', 'delta', 'shard')),
+  shard integer not null,
+  number integer not null,
+  base_number integer,
+  revision integer not null,
+  this_update integer not null,
+  next_update integer not null,
+  entries integer not null,
+  size integer not null,
+  sha256 blob not null
+) strict;
+
+CREATE UNIQUE INDEX crls_number on crls (issuer_id, number);
+
+CREATE INDEX crls_scope on crls (issuer_id, kind, shard, number);
 
 CREATE TABLE device_last_seen (device_id text primary key, certificate_id integer, at integer not null) strict, without rowid;
 
@@ -274,6 +303,30 @@ CREATE TABLE retirements (
 ) strict;
 
 CREATE INDEX retirements_due on retirements (due_at, certificate_id);
+
+CREATE TABLE revocation_batches (
+  id integer primary key,
+  selection text not null,
+  reason text not null,
+  note text,
+  actor text not null,
+  status text not null check (status in ('waiting', 'running', 'done', 'cancelled')),
+  position text,
+  devices integer not null,
+  certificates integer not null,
+  created_at integer not null,
+  starts_at integer not null,
+  ended_at integer
+) strict;
+
+CREATE INDEX revocation_batches_open on revocation_batches (starts_at, id) where status in ('waiting', 'running');
+
+CREATE TABLE revoked_shards (
+  issuer_id text not null,
+  shard integer not null,
+  revision integer not null,
+  primary key (issuer_id, shard)
+) strict, without rowid;
 
 CREATE TABLE tasks (
   id integer primary key,

@@ -1,0 +1,132 @@
+/** What is revoked: the marks by which publishers see that something has changed, and the entries of CRLs. */
+import { sql } from 'kysely'
+import type { Instant } from '../base/clock.ts'
+import type { CertificateId, IssuerId } from '../base/id.ts'
+import type { CertificateRecord } from './certificate-record.ts'
+import { setStatus } from './certificates.ts'
+import { prepared } from './prepared.ts'
+import type { Queries, Tx } from './schema.ts'
+
+export interface Revocation {
+  /** A name of RFC 5280 §5.3.1. */
+  readonly reason: string
+  readonly revokedAt: Instant
+}
+
+/**
+ * Revokes those that can be: a reservation has no certificate, and what is revoked stays as it was revoked. Their shards
+ * are marked in the same transaction, in one order, so that two writers cannot wait for each other in a circle.
+ * @returns those that are revoked now and were not before
+ */
+export async function revokeCertificates<Row extends Pick<CertificateRecord, 'id' | 'issuerId' | 'crlShard'>>(
+  tx: Tx,
+  certificates: readonly Row[],
+  { reason, revokedAt }: Revocation,
+): Promise<Row[]> {
+  const done: Row[] = []
+  for (const row of certificates) {
+    if (await setStatus(tx, row.id, { status: 'revoked', reason, revokedAt })) done.push(row)
+  }
+  const shards = new Map(done.map((row) => [`${row.issuerId} ${row.crlShard}`, row]))
+  for (const [, { issuerId, crlShard }] of [...shards].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    await markShard(tx, { issuerId, shard: crlShard })
+  }
+  return done
+}
+
+const markShard = prepared((db, p: { issuerId: string; shard: number }) =>
+  db
+    .insertInto('revoked_shards')
+    .values({ issuer_id: p.issuerId, shard: p.shard, revision: 1 })
+    .onConflict((on) =>
+      on.columns(['issuer_id', 'shard']).doUpdateSet({ revision: sql`revoked_shards.revision + 1` }),
+    ),
+)
+
+/** How often each shard of the issuer has changed; shards without a revocation are missing. */
+export async function shardRevisions(q: Queries, issuerId: IssuerId): Promise<Map<number, number>> {
+  const rows = await q
+    .selectFrom('revoked_shards')
+    .select(['shard', 'revision'])
+    .where('issuer_id', '=', issuerId)
+    .orderBy('shard')
+    .execute()
+  return new Map(rows.map(({ shard, revision }) => [shard, revision]))
+}
+
+/** A line of a CRL. */
+export interface RevokedRow {
+  readonly id: CertificateId
+  readonly serial_number: Uint8Array
+  readonly revoked_at: Instant
+  readonly reason: string | null
+}
+
+export interface RevokedRequest {
+  readonly issuerId: IssuerId
+  readonly shard: number
+  /** Certificates that ended before this instant are left out. */
+  readonly notAfterFrom: Instant
+  /** Only what was revoked then or later; default: all. */
+  readonly revokedFrom?: Instant
+}
+
+interface RevokedPage {
+  issuerId: string
+  shard: number
+  notAfterFrom: Instant
+  revokedAt: Instant
+  id: number
+  limit: number
+}
+
+const pageRows = 5_000
+
+// index: certificates_revoked, which holds every column
+const selectLater = prepared((db, p: Omit<RevokedPage, 'id'>) =>
+  revokedRows(db, p).where('revoked_at', '>', p.revokedAt).orderBy('revoked_at').orderBy('id').limit(p.limit),
+)
+const selectSameInstant = prepared((db, p: RevokedPage) =>
+  revokedRows(db, p)
+    .where('revoked_at', '=', p.revokedAt)
+    .where('id', '>', p.id)
+    .orderBy('id')
+    .limit(p.limit),
+)
+
+function revokedRows(db: Queries, p: Pick<RevokedPage, 'issuerId' | 'shard' | 'notAfterFrom'>) {
+  return db
+    .selectFrom('certificates')
+    .select(['id', 'serial_number', 'revoked_at', 'reason'])
+    .$castTo<RevokedRow>()
+    .where('issuer_id', '=', p.issuerId)
+    .where('crl_shard', '=', p.shard)
+    .where('status', '=', sql.lit('revoked'))
+    .where('not_after', '>=', p.notAfterFrom)
+}
+
+/**
+ * The entries of one shard in order of their revocation, page by page. What is revoked while it is read may be missing: its
+ * mark is then newer than the one read before.
+ */
+export async function* revokedEntries(
+  q: Queries,
+  { issuerId, shard, notAfterFrom, revokedFrom = 0 }: RevokedRequest,
+): AsyncGenerator<readonly RevokedRow[]> {
+  const scope = { issuerId, shard, notAfterFrom }
+  let at = { revokedAt: revokedFrom - 1, id: Number.MAX_SAFE_INTEGER }
+  for (;;) {
+    // SQLite seeks in the index by the first column of a pair only, so a page begins with the rest of its first instant
+    const same =
+      at.id === Number.MAX_SAFE_INTEGER
+        ? []
+        : (await selectSameInstant(q, { ...scope, ...at, limit: pageRows })).rows
+    const limit = pageRows - same.length
+    const later = limit === 0 ? [] : (await selectLater(q, { ...scope, revokedAt: at.revokedAt, limit })).rows
+    if (same.length > 0) yield same
+    if (later.length > 0) yield later
+    const last = later.at(-1) ?? same.at(-1)
+    if (!last || same.length + later.length < pageRows) return
+    at = { revokedAt: last.revoked_at, id: last.id }
+  }
+}
