@@ -42,11 +42,11 @@ async function rig(clock: Clock = systemClock): Promise<Rig> {
   })
   open.push(database)
   const guard = new TransactionGuard()
-  const connection = new SqliteConnection(
-    database,
-    () => null,
-    (action) => action(),
-  )
+  const connection = new SqliteConnection(database, {
+    isReadOnly: false,
+    gate: () => null,
+    whenFree: (action) => action(),
+  })
   const tx = new Transaction<Schema>(kyselyOn(connection))
   let commits = 0
   const group = new GroupCommit({

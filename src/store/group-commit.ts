@@ -90,7 +90,6 @@ export class GroupCommit {
       if (!(await this.#begin())) continue
       this.#underWay = this.#group()
       await this.#underWay
-      this.#underWay = null
       const { clock } = this.#parts
       if (this.#queue.length > 0 && clock.now() < this.#courteousUntil) await clock.sleep(1)
     }
@@ -148,6 +147,7 @@ export class GroupCommit {
       if (database.isTransaction) database.exec('rollback')
       for (const unit of done) unit.outcome = { error }
     }
+    this.#underWay = null
     for (const unit of done) settle(unit)
     this.#parts.onCommit()
   }

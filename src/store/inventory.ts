@@ -23,6 +23,9 @@ export async function findCertificate(q: Queries, id: CertificateId): Promise<Ce
   return first(await selectById(q, { id }))
 }
 
+// SQLite prepares a statement anew at each execution (20 µs) when its limit is a parameter: hence literal limits on the
+// path of a certificate.
+
 // index: certificates_serial
 const selectBySerial = prepared((db, p: { serial: Uint8Array }) =>
   db
@@ -30,7 +33,7 @@ const selectBySerial = prepared((db, p: { serial: Uint8Array }) =>
     .select(certificateColumns)
     .where('serial_number', '=', p.serial)
     .orderBy('issuer_id')
-    .limit(100),
+    .limit(sql.lit(100)),
 )
 const selectByIssuerAndSerial = prepared((db, p: { serial: Uint8Array; issuerId: string }) =>
   db
@@ -62,7 +65,7 @@ const selectByKey = prepared((db, p: { spkiHash: Uint8Array }) =>
     .where('spki_hash', '=', p.spkiHash)
     .where('holds_key', '=', sql.lit(1))
     .orderBy('id', 'desc')
-    .limit(100),
+    .limit(sql.lit(100)),
 )
 
 /** Every certificate for this key that was not abandoned, newest first, at most 100. */
@@ -79,7 +82,7 @@ const selectCurrent = prepared((db, p: { deviceId: string; slot: string }) =>
     .where('slot', '=', p.slot)
     .where(isLive)
     .orderBy('id', 'desc')
-    .limit(1),
+    .limit(sql.lit(1)),
 )
 
 /** The newest certificate of the slot that is issued or confirmed; its `notAfter` may have passed. */

@@ -78,11 +78,11 @@ class Recording extends SqliteConnection {
 
 const database = new DatabaseSync(':memory:')
 for (const statement of foundation('sqlite')) database.exec(statement)
-const connection = new Recording(
-  database,
-  () => null,
-  (action) => action(),
-)
+const connection = new Recording(database, {
+  isReadOnly: false,
+  gate: () => null,
+  whenFree: (action) => action(),
+})
 const q: Db = new Kysely<Schema>(kyselyOn(connection))
 const tx: Tx = new Transaction<Schema>(kyselyOn(connection))
 openUnitEnd(tx)

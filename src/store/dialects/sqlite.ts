@@ -65,21 +65,27 @@ export type Gate = () => Promise<void> | null
 /** Repeats a query while another process holds a lock. */
 export type WhenFree = <T>(action: () => T) => T | Promise<T>
 
+export interface ConnectionRules {
+  /** Statements that would write are refused. */
+  readonly isReadOnly: boolean
+  readonly gate: Gate
+  readonly whenFree: WhenFree
+}
+
 export class SqliteConnection implements DatabaseConnection {
   readonly #database: DatabaseSync
-  readonly #gate: Gate
-  readonly #whenFree: WhenFree
+  readonly #rules: ConnectionRules
   readonly #statements = new Map<string, Prepared>()
 
-  constructor(database: DatabaseSync, gate: Gate, whenFree: WhenFree) {
+  constructor(database: DatabaseSync, rules: ConnectionRules) {
     this.#database = database
-    this.#gate = gate
-    this.#whenFree = whenFree
+    this.#rules = rules
   }
 
   async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
-    for (let waits = this.#gate(); waits; waits = this.#gate()) await waits
-    return this.#whenFree(() => this.run<Row>(query.sql, query.parameters))
+    const { gate, whenFree } = this.#rules
+    for (let waits = gate(); waits; waits = gate()) await waits
+    return whenFree(() => this.run<Row>(query.sql, query.parameters))
   }
 
   /** Runs one statement now. Kysely's signatures promise the row type; STRICT tables keep the promise. */
@@ -104,11 +110,23 @@ export class SqliteConnection implements DatabaseConnection {
       const oldest = this.#statements.keys().next()
       if (!oldest.done) this.#statements.delete(oldest.value)
     }
+    if (this.#rules.isReadOnly && wouldWrite(this.#database, sql)) {
+      throw new InvariantError('store.db only reads: write in a transaction')
+    }
     const statement = this.#database.prepare(sql)
     const prepared = { statement, hasRows: statement.columns().length > 0 }
     this.#statements.set(sql, prepared)
     return prepared
   }
+}
+
+/**
+ * Whether the program that SQLite makes of a statement opens a writing transaction (P2 of its Transaction opcode).
+ * `pragma query_only` would say so too, but switching it has every prepared statement prepared anew.
+ */
+function wouldWrite(database: DatabaseSync, sql: string): boolean {
+  const program = database.prepare(`explain ${sql}`).all()
+  return program.some(({ opcode, p2 }) => opcode === 'Transaction' && p2 !== 0)
 }
 
 interface Prepared {
@@ -192,11 +210,6 @@ function resultCode(error: unknown): number | null {
 /** Another process is writing (or recovering, or emptying the log): try again. */
 export function isSqliteBusy(error: unknown): boolean {
   return resultCode(error) === sqliteBusy
-}
-
-/** A write on a connection that only reads. */
-export function isSqliteReadOnly(error: unknown): boolean {
-  return resultCode(error) === sqliteReadOnly
 }
 
 /** Called where only a unique constraint can fail. */
