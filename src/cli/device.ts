@@ -17,6 +17,7 @@ import {
   type DeviceListOptions,
 } from './device-list.ts'
 import { deviceSource } from './device-records.ts'
+import { registerSet } from './device-set.ts'
 import { addExamples } from './examples.ts'
 import { runImport } from './import.ts'
 import {
@@ -34,6 +35,7 @@ import { ago, instant } from './time.ts'
 export function registerDevice(program: Command, cli: CliContext): void {
   const device = program.command('device')
   registerAdd(device, cli)
+  registerSet(device, cli)
   registerImport(device, cli)
   registerList(device, cli)
   registerApprove(device, cli)

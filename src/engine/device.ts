@@ -137,7 +137,8 @@ function deviceFact(record: DeviceRecord, action: FactAction, actor: string): Re
   })
 }
 
-function readNewDevice({ settings }: Engine, device: NewDevice, now: Instant): DeviceRecord {
+/** @throws Refusal `invalid-input` saying which field and why */
+export function readNewDevice({ settings }: Engine, device: NewDevice, now: Instant): DeviceRecord {
   const id = parseDeviceId(device.id)
   if (id === null) {
     invalid(
