@@ -91,6 +91,16 @@ export interface Trigger {
   readonly site: string | null
 }
 
+/** What a provider says later about a message for which it had taken responsibility. */
+export interface DeliveryReceipt {
+  /** The message's name, as `send` answered it. */
+  readonly reference: string
+  /** `pending`: still on its way, nothing is decided. `failed`: it will never arrive. */
+  readonly outcome: 'delivered' | 'failed' | 'pending'
+  /** The provider's words for it: one line, no secrets. */
+  readonly detail: string
+}
+
 /**
  * A way of asking devices to renew. At least once: the same trigger may come again after a crash, and must then do no
  * harm. Ordering is not needed: a device acts on its certificate, not on the number of messages.

@@ -54,8 +54,7 @@ export async function createKannelGateway(options: KannelOptions, host: TriggerH
   }
 }
 
-/** The URL that Kannel gets when something is known; it puts the state in place of `%d` and the SMSC's words in place of `%A`. */
+/** The URL that Kannel gets when something is known; it puts the state in place of `%d`. All in the path: see sms-receipts.ts. */
 export function kannelReportUrl(base: string, reference: string, password: string): string {
-  const query = new URLSearchParams({ reference, token: smsReceiptToken(reference, password) })
-  return `${base}?${query}&status=%d&answer=%A`
+  return `${base}/${encodeURIComponent(reference)}/${smsReceiptToken(reference, password)}/%d`
 }

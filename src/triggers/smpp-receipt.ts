@@ -1,6 +1,6 @@
 /** SMSC delivery receipts: deliver_sm with esm_class 0x04 (SMPP 3.4 §5.2.12, appendix B). */
 import { printable } from '../base/text.ts'
-import type { DeliveryReceipt } from './trigger-host.ts'
+import type { DeliveryReceipt } from '../engine/ports.ts'
 
 type Outcome = DeliveryReceipt['outcome']
 

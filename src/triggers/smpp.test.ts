@@ -5,10 +5,9 @@ import { refusal } from '../../test/helpers/app.ts'
 import { receiptText, smscAccount, startSmsc, type Smsc } from '../../test/helpers/smsc.ts'
 import { testTriggerHost, type TestTriggerHostOptions } from '../../test/helpers/trigger-host.ts'
 import { VirtualClock } from '../base/clock.ts'
-import type { TriggerChannel } from '../engine/ports.ts'
+import type { DeliveryReceipt, TriggerChannel } from '../engine/ports.ts'
 import { createSmsChannel } from './sms.ts'
 import type { SmppOptions } from './smpp.ts'
-import type { DeliveryReceipt } from './trigger-host.ts'
 
 const never = new AbortController().signal
 

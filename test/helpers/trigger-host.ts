@@ -1,7 +1,8 @@
 import { systemClock, type Clock } from '../../src/base/clock.ts'
 import { silentLog } from '../../src/base/log.ts'
 import { systemRandom } from '../../src/base/random.ts'
-import type { DeliveryReceipt, TriggerHost } from '../../src/triggers/trigger-host.ts'
+import type { DeliveryReceipt } from '../../src/engine/ports.ts'
+import type { TriggerHost } from '../../src/triggers/trigger-host.ts'
 import type { OtaSigner } from '../../src/pki/ota-bundle.ts'
 
 export interface TestTriggerHostOptions {
