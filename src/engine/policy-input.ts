@@ -32,10 +32,15 @@ export interface PolicyInput {
   readonly isIssuerKey: boolean
   /** The newest approval of this request; always null for profiles that need none. */
   readonly approval: ApprovalRecord | null
+  /** Share of the renewal window over which devices are spread. */
+  readonly renewalSpread: number
   readonly now: Instant
 }
 
-export type Gathered = Omit<PolicyInput, 'blockedKey' | 'blockedCredential' | 'isIssuerKey' | 'approval'> & {
+export type Gathered = Omit<
+  PolicyInput,
+  'blockedKey' | 'blockedCredential' | 'isIssuerKey' | 'approval' | 'renewalSpread'
+> & {
   readonly slot: string
 }
 
@@ -48,6 +53,7 @@ export async function gatherPolicyInput(engine: Engine, gathered: Gathered): Pro
     ...gathered,
     blockedKey: await findBlockedKey(db, spkiHash),
     blockedCredential: await findBlockedCredential(engine, applicant),
+    renewalSpread: engine.settings.renewal.spread,
     isIssuerKey: await engine.issuers.isIssuerKey(spkiHash),
     approval: profile.approval === 'manual' ? await findLatestApproval(db, approvalKey) : null,
   }

@@ -33,6 +33,7 @@ import { sha256Hex, toBase64 } from '../base/bytes.ts'
 import type { Engine } from './context.ts'
 import { enroll } from './enroll.ts'
 import type { ProfileInput } from './profile.ts'
+import { renewalDueAt } from './renewal-hint.ts'
 import { addTrustAnchor } from './trust.ts'
 
 const strict: ProfileInput = {
@@ -74,7 +75,12 @@ forEachEngine((start) => {
     await clock.advance(opensAt - 1 - clock.now())
     const refused = await refusal(renew(engine, device))
     assert.equal(refused.code, 'too-early')
-    assert.equal(refused.retryAfterMs, 1)
+    // the device's own place in the window, as the renewal hint says it
+    assert.equal(
+      refused.retryAfterMs,
+      renewalDueAt(device.record, { renewBeforeMs: device.record.notAfter - opensAt, spread: 0.5 }) -
+        clock.now(),
+    )
     assert.ok(
       refused.message.includes(new Date(opensAt).toISOString().replace('.000Z', 'Z')),
       refused.message,

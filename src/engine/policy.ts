@@ -15,6 +15,7 @@ import { sameRdnSet } from '../pki/name.ts'
 import { formatName } from '../pki/name-text.ts'
 import { requireInService } from './identify.ts'
 import type { PolicyInput } from './policy-input.ts'
+import { renewalDueAt } from './renewal-hint.ts'
 
 /** Step 1: what is asked of the request alone, whoever sends it. */
 export const requestChecks: readonly RequestCheck[] = [
@@ -210,12 +211,15 @@ export function renewalAllowed({ applicant, predecessor, profile }: PolicyInput)
  * Only for an applicant that holds its certificate. One that comes with its factory identity or a new secret may have
  * lost it, and one that is late is always welcome here.
  */
-export function insideRenewalWindow({ applicant, profile, now }: PolicyInput): void {
+export function insideRenewalWindow({ applicant, profile, renewalSpread, now }: PolicyInput): void {
   if (applicant.kind !== 'certificate' || profile.renewBeforeMs === null) return
   const opensAt = applicant.certificate.notAfter - profile.renewBeforeMs
   if (now >= opensAt) return
+  // where the renewal hint sends this device, not when the door opens: or all of a batch would stand before it
+  const { renewBeforeMs } = profile
+  const dueAt = renewalDueAt(applicant.certificate, { renewBeforeMs, spread: renewalSpread })
   throw new Refusal('too-early', `renewal opens on ${iso(opensAt)}: keep the certificate until then`, {
-    retryAfterMs: opensAt - now,
+    retryAfterMs: dueAt - now,
   })
 }
 

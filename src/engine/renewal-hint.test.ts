@@ -28,6 +28,7 @@ function input(changes: Partial<HintInput> = {}): HintInput {
     profile: { renewBeforeMs },
     renewal: null,
     load: null,
+    spread: 0.5,
     now: opensAt - 100 * dayMs,
     ...changes,
   }
@@ -46,7 +47,7 @@ describe('a certificate that no campaign asked for', () => {
   test('has the same window at every instant of its life', () => {
     const windows = [-100, 0, 50, 79].map((days) => windowOf({ now: opensAt + days * dayMs }))
     for (const window of windows) assert.deepEqual(window, windows[0])
-    assert.equal(windows[0]?.start, renewalDueAt(certificate(), renewBeforeMs))
+    assert.equal(windows[0]?.start, renewalDueAt(certificate(), { renewBeforeMs, spread: 0.5 }))
   })
 
   test('is never due before the policy lets it in, and leaves the last quarter to people', () => {

@@ -49,13 +49,13 @@ export interface HintInput {
   readonly renewal: HintedRenewal | null
   /** Of the renewal's campaign; null when there is none. */
   readonly load: CampaignLoad | null
+  /** Share of the renewal window over which devices are spread, 0 to 1. */
+  readonly spread: number
   /** True when the certificate's issuer is trusted no longer. */
   readonly isIssuerLost?: boolean
   readonly now: Instant
 }
 
-/** Share of the renewal window over which the devices' due instants are spread. */
-export const defaultSpread = 0.5
 /** Share of the renewal window, at its end, into which no window is moved. */
 const reserveShare = 0.25
 /** Length of a window, as a share of the renewal window. */
@@ -67,14 +67,17 @@ const pausedMs = dayMs
  * @returns null when certificates of the profile are for life and there is no reason to replace this one
  */
 export function suggestedWindow(input: HintInput): SuggestedWindow | null {
-  const { certificate, profile, now } = input
+  const { certificate, profile, spread, now } = input
   // RFC 9773 §4.1: a window in the past means at once
   if (certificate.status === 'revoked' || input.isIssuerLost === true) return atOnce(now)
   if (profile.renewBeforeMs === null) return null
   const opensAt = certificate.notAfter - profile.renewBeforeMs
   const lengthMs = Math.max(secondMs, profile.renewBeforeMs * lengthShare)
   const latest = latestStart(certificate, profile.renewBeforeMs)
-  const { start, isHeld } = wantedStart(input, renewalDueAt(certificate, profile.renewBeforeMs))
+  const { start, isHeld } = wantedStart(
+    input,
+    renewalDueAt(certificate, { renewBeforeMs: profile.renewBeforeMs, spread }),
+  )
   // Somebody who was let in late is not put off any more, and never sent before the policy lets him in.
   const bounded = Math.max(opensAt, isHeld ? Math.min(start, latest) : start)
   return windowFrom(bounded, lengthMs, certificate.notAfter)
@@ -83,8 +86,7 @@ export function suggestedWindow(input: HintInput): SuggestedWindow | null {
 /** From when on this device is due: the same for a certificate each time, and spread over a fleet. */
 export function renewalDueAt(
   certificate: Pick<CertificateRecord, 'deviceId' | 'serialNumber' | 'notAfter'>,
-  renewBeforeMs: number,
-  spread = defaultSpread,
+  { renewBeforeMs, spread }: { readonly renewBeforeMs: number; readonly spread: number },
 ): Instant {
   const opensAt = certificate.notAfter - renewBeforeMs
   return Math.max(opensAt, wholeSecond(opensAt + shareOf(certificate) * spread * renewBeforeMs))

@@ -32,10 +32,19 @@ export async function renewalInfo(
     profile,
     renewal: null,
     load: null,
+    spread: engine.settings.renewal.spread,
     isIssuerLost: issuer?.record.status === 'retired',
     now,
   })
   return { suggestedWindow: suggested, retryAfterMs: pollAfter(suggested, profile, now) }
+}
+
+/** The hint for a certificate that was issued just now: nobody has asked the device to replace it. */
+export function newCertificateWindow(engine: Engine, certificate: CertificateRecord): SuggestedWindow | null {
+  const profile = engine.settings.profiles.get(certificate.profile ?? '')
+  if (!profile) return null
+  const { spread } = engine.settings.renewal
+  return suggestedWindow({ certificate, profile, renewal: null, load: null, spread, now: engine.clock.now() })
 }
 
 async function ownerOf(engine: Engine, { deviceId }: CertificateRecord): Promise<DeviceRecord | null> {

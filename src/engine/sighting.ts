@@ -76,10 +76,15 @@ export function createSightingBuffer(): SightingBuffer {
  * Notes that a connection was authenticated with this certificate, whatever it asked for. Certificates that are not
  * ours, or not live, are passed over: they are no sign of life of a device.
  * @param certificate DER
+ * @returns the certificate, when it is ours and live
  */
-export async function noteSighting(engine: Engine, certificate: Uint8Array): Promise<void> {
+export async function noteSighting(
+  engine: Engine,
+  certificate: Uint8Array,
+): Promise<CertificateRecord | null> {
   const record = await findLive(engine, certificate)
   if (record) engine.sightings.noteCertificate(record, engine.clock.now())
+  return record
 }
 
 async function findLive(engine: Engine, der: Uint8Array): Promise<CertificateRecord | null> {

@@ -71,7 +71,7 @@ describe('GET /perennial/v1/credential', () => {
     const answer = await credential(device)
     assert.equal(answer.status, 200)
     const { record } = device
-    const start = renewalDueAt(record, 90 * dayMs)
+    const start = renewalDueAt(record, { renewBeforeMs: 90 * dayMs, spread: 0.5 })
     assert.deepEqual(json(answer), {
       deviceId: 'CR-1',
       serialNumber: record.serialNumber,
@@ -167,7 +167,7 @@ describe('GET /perennial/v1/renewal-info', () => {
     assert.equal(status, 200)
     assert.equal(headers['Content-Type'], 'application/json')
     assert.equal(headers['Retry-After'], '86400')
-    const start = renewalDueAt(device.record, 90 * dayMs)
+    const start = renewalDueAt(device.record, { renewBeforeMs: 90 * dayMs, spread: 0.5 })
     const end = start + (90 * dayMs) / 8
     assert.deepEqual(JSON.parse(String(body)), { suggestedWindow: { start: iso(start), end: iso(end) } })
     assert.equal(headers['Perennial-Renewal'], `start=@${start / 1000}, end=@${end / 1000}`)

@@ -7,6 +7,8 @@ import { Refusal } from '../base/errors.ts'
 import type { Engine } from '../engine/context.ts'
 import { enroll, type EnrollRequest } from '../engine/enroll.ts'
 import { caCertificates } from '../engine/issuer.ts'
+import type { SuggestedWindow } from '../engine/renewal-hint.ts'
+import { newCertificateWindow, renewalInfo } from '../engine/renewal-info.ts'
 import { noteSighting } from '../engine/sighting.ts'
 import { parseBasicCredentials } from './basic-credentials.ts'
 import type { PeerCertificate } from './client-cert-header.ts'
@@ -21,6 +23,7 @@ import {
 import { type EstRoute, estOperations, routeEst } from './est-route.ts'
 import { type HttpRequest, type HttpRequestHead, mediaType, textResponse } from './http-message.ts'
 import { logRefusal } from './refusal-log.ts'
+import { renewalHeader } from './renewal-info.ts'
 import { answerServerKeygen, type KeyPackageSigner } from './server-keygen.ts'
 
 export interface EstRequest extends HttpRequest {
@@ -69,16 +72,18 @@ export function refuseEarly(engine: Engine, head: HttpRequestHead): EstResponse 
 async function answer(engine: Engine, route: EstRoute, request: EstRequest): Promise<EstResponse> {
   switch (route.operation) {
     case 'cacerts':
-      noteUse(engine, request)
-      return certsOnlyResponse(await caCertificates(engine, route.label), 'answered')
+      return hinted(
+        certsOnlyResponse(await caCertificates(engine, route.label), 'answered'),
+        await noteUse(engine, request),
+      )
     case 'csrattrs':
-      noteUse(engine, request)
-      return csrattrs(engine, route)
+      return hinted(csrattrs(engine, route), await noteUse(engine, request))
     case 'simpleenroll':
     case 'simplereenroll': {
       const outcome = await enroll(engine, enrollRequest(route, request))
       if (outcome.kind === 'pending') return pendingResponse(outcome.retryAfterMs)
-      return certsOnlyResponse([outcome.certificate], outcome.repeated ? 'repeated' : 'issued')
+      const response = certsOnlyResponse([outcome.certificate], outcome.repeated ? 'repeated' : 'issued')
+      return hinted(response, newCertificateWindow(engine, outcome.record))
     }
     case 'serverkeygen':
       return answerServerKeygen(engine, enrollRequest(route, request), request.keyPackageSigner ?? null)
@@ -124,11 +129,24 @@ function csrattrs(engine: Engine, route: EstRoute): EstResponse {
   return base64Response('application/csrattrs', der, 'answered')
 }
 
-/** The first authenticated use of a certificate proves that the device has it, whatever the request was for. */
-function noteUse(engine: Engine, request: EstRequest): void {
+/**
+ * The first authenticated use of a certificate proves that the device has it, whatever the request was for.
+ * @returns when the certificate should be renewed, for the header; null when it is not ours or for life
+ */
+async function noteUse(engine: Engine, request: EstRequest): Promise<SuggestedWindow | null> {
   const { certificate } = request.peer
-  if (certificate === null) return
-  noteSighting(engine, certificate).catch((error: unknown) => {
+  if (certificate === null) return null
+  try {
+    const record = await noteSighting(engine, certificate)
+    return record && (await renewalInfo(engine, record, { now: engine.clock.now() })).suggestedWindow
+  } catch (error) {
     engine.log.warn({ err: error }, 'a sighting was lost; the next request of the device makes up for it')
-  })
+    return null
+  }
+}
+
+function hinted(response: EstResponse, window: SuggestedWindow | null): EstResponse {
+  return window === null
+    ? response
+    : { ...response, headers: { ...response.headers, ...renewalHeader(window) } }
 }

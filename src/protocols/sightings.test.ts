@@ -188,7 +188,7 @@ describe('who may tell of sightings', () => {
         `bearer  ${token.toUpperCase()}`,
       ]) {
         const early = routes.refuseEarly(request('', authorization === undefined ? {} : { authorization }))
-        assert.equal(early?.status, 401, authorization)
+        assert.equal(early?.status, 401, authorization ?? 'no header')
         assert.match(early?.headers['WWW-Authenticate'] ?? '', /^Bearer/)
       }
       assert.equal(routes.refuseEarly(request('', { authorization: `bearer ${token}` })), null)
