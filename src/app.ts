@@ -93,6 +93,8 @@ function engineSettings(config: Config): EngineSettings {
     abandonAfterMs: config.recovery.abandonAfterMs,
     repeatWaitMs: 5_000,
     renewal: renewalSettings(config),
+    campaigns: config.campaigns,
+    sites: config.sites,
   }
 }
 

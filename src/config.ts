@@ -8,7 +8,9 @@ import type { Loaded } from './config/knob.ts'
 import { checkConnectivity, checkProfiles, entryTargets } from './config/profiles.ts'
 import { rules } from './config/rules.ts'
 import { schema } from './config/schema.ts'
+import { checkSites, checkTimeZone } from './config/sites.ts'
 import { parseYaml, type KeyPath, type YamlFile } from './config/yaml-file.ts'
+import type { Site } from './engine/campaign-settings.ts'
 import type { Connectivity } from './engine/context.ts'
 import type { Profile } from './engine/profile.ts'
 
@@ -22,6 +24,7 @@ export interface Config extends Settings {
   /** Default profiles merged with the user's. */
   readonly profiles: ReadonlyMap<string, Profile>
   readonly connectivity: ReadonlyMap<string, Connectivity>
+  readonly sites: ReadonlyMap<string, Site>
 }
 
 export interface CheckedConfig {
@@ -67,19 +70,22 @@ export async function checkConfig(source: ConfigSource): Promise<CheckedConfig> 
   const {
     profiles: givenProfiles,
     connectivity: givenConnectivity,
+    sites: givenSites,
     ...rest
   } = applyOverrides(given, overrides)
   const root = isSection(yaml.value) ? rest : yaml.value
   const settings = checkSection(schema, root, [], context)
   const connectivity = checkConnectivity(givenConnectivity, context)
   const profiles = checkProfiles(givenProfiles, connectivity, context)
+  const sites = checkSites(givenSites, context)
+  checkTimeZone(settings.campaigns.timeZone, ['campaigns', 'timeZone'], context)
   for (const rule of rules) {
     const message = rule.check(settings)
     if (message === null) continue
     const key = rule.keys.find((each) => origins.has(each)) ?? (rule.keys[0] as string)
     problems.push({ where: context.where(key.split('.')), message })
   }
-  return { config: { ...settings, connectivity, profiles }, problems: inOrder(problems), origins }
+  return { config: { ...settings, connectivity, profiles, sites }, problems: inOrder(problems), origins }
 }
 
 /** The default configuration, as if there were no file and no variable. */

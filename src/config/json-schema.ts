@@ -3,6 +3,7 @@ import { isDuration } from './check.ts'
 import type { Knob, Section } from './knob.ts'
 import { connectivityEntry, profileEntry } from './profiles.ts'
 import { schema } from './schema.ts'
+import { siteEntry } from './sites.ts'
 
 export interface JsonSchema {
   readonly [keyword: string]: unknown
@@ -19,6 +20,7 @@ export function jsonSchema(): JsonSchema {
       ...(properties as object),
       connectivity: map(connectivityEntry),
       profiles: map(profileEntry),
+      sites: map(siteEntry),
     },
   }
 }

@@ -6,6 +6,7 @@ import { isDuration, written } from './check.ts'
 import type { Knob, Section } from './knob.ts'
 import { connectivityEntry, connectivityWritten, profileEntry } from './profiles.ts'
 import { schema } from './schema.ts'
+import { siteEntry } from './sites.ts'
 import type { KeyPath } from './yaml-file.ts'
 
 export interface PrintedKey {
@@ -23,6 +24,7 @@ export function effectiveKeys(config: Config, origins: ReadonlyMap<string, strin
     keys.push(...keysOf(connectivityEntry, connectivityWritten(entry), ['connectivity', name]))
   for (const [name, profile] of config.profiles)
     keys.push(...keysOf(profileEntry, profile, ['profiles', name]))
+  for (const [name, site] of config.sites) keys.push(...keysOf(siteEntry, site, ['sites', name]))
   return keys.map(({ path, knob, value }) => ({
     path,
     value: knob.secret && value !== null ? '******' : written(knob, value),

@@ -6,6 +6,7 @@ import { choice, choices, duration, flag, integer, list, optionalText, section, 
 import { mqttSection } from './mqtt-section.ts'
 import { renewalSection } from './renewal-section.ts'
 import { sightingsSection } from './sightings-section.ts'
+import { campaignsSection } from './sites.ts'
 
 export const roles = ['est', 'status', 'mqtt', 'api', 'jobs'] as const
 export type Role = (typeof roles)[number]
@@ -198,6 +199,7 @@ export const schema = section('Configuration of a Perennial installation.', {
   }),
 
   renewal: renewalSection,
+  campaigns: campaignsSection,
   sightings: sightingsSection,
 
   recovery: section('After a crash.', {

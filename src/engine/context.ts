@@ -7,6 +7,7 @@ import type { CertificateRecord } from '../store/certificates.ts'
 import type { Store } from '../store/open.ts'
 import type { CheckpointFile } from './checkpoint.ts'
 import type { NoteSigner } from './signed-note.ts'
+import type { CampaignSettings, Site } from './campaign-settings.ts'
 import type { EnrollOutcome } from './enroll.ts'
 import type { Ladder } from './ladder.ts'
 import { createIssuerCache, type IssuerCache } from './issuer-cache.ts'
@@ -44,6 +45,10 @@ export interface EngineSettings {
    * Absent: those that there are.
    */
   readonly triggerKinds?: ReadonlySet<TriggerKind>
+  /** Absent: the defaults of campaign-settings.ts. */
+  readonly campaigns?: CampaignSettings
+  /** By name; maintenance windows are meant in their time zones. Absent: no site is known. */
+  readonly sites?: ReadonlyMap<string, Site>
   /** Cost caps of the channels whose messages are paid for. Absent: every channel is free. */
   readonly triggerCosts?: ReadonlyMap<TriggerKind, TriggerCost>
 }

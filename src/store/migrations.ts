@@ -6,6 +6,7 @@ import { foundation } from './migrations/0001-foundation.ts'
 import { renewals } from './migrations/0002-renewals.ts'
 import { fingerprints } from './migrations/0003-fingerprints.ts'
 import { revocation } from './migrations/0004-revocation.ts'
+import { campaignCounts } from './migrations/0005-campaign-counts.ts'
 import type { Db, Engine, Tx } from './schema.ts'
 
 const migrations: Readonly<Record<string, (engine: Engine) => string[]>> = {
@@ -13,6 +14,7 @@ const migrations: Readonly<Record<string, (engine: Engine) => string[]>> = {
   '0002-renewals': renewals,
   '0003-fingerprints': fingerprints,
   '0004-revocation': revocation,
+  '0005-campaign-counts': campaignCounts,
 }
 
 export interface SchemaVersion {

@@ -351,6 +351,8 @@ CREATE INDEX renewals_escalated ON public.renewals USING btree (not_after, id) W
 
 CREATE INDEX renewals_planned ON public.renewals USING btree (campaign_id, wave, id) WHERE (status = 'planned'::text);
 
+CREATE INDEX renewals_unfinished ON public.renewals USING btree (campaign_id, status, connectivity, triggered_at, issued_at) WHERE (status = ANY (ARRAY['triggered'::text, 'issued'::text, 'escalated'::text]));
+
 CREATE UNIQUE INDEX renewals_open ON public.renewals USING btree (device_id, slot) WHERE (status = ANY (ARRAY['planned'::text, 'triggered'::text, 'issued'::text, 'confirmed'::text, 'escalated'::text]));
 
 create table retirements (

@@ -294,6 +294,9 @@ CREATE UNIQUE INDEX renewals_open on renewals (device_id, slot)
 
 CREATE INDEX renewals_planned on renewals (campaign_id, wave, id) where status = 'planned';
 
+CREATE INDEX renewals_unfinished on renewals (campaign_id, status, connectivity, triggered_at, issued_at)
+  where status in ('triggered', 'issued', 'escalated');
+
 CREATE TABLE retirements (
   certificate_id integer primary key,
   device_id text not null,
