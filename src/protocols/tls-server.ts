@@ -149,7 +149,15 @@ const ciphers = [
   'ECDHE-ECDSA-AES256-CCM',
 ].join(':')
 
-function tlsOptions({ identity, minVersion }: Pick<EstServerOptions, 'identity' | 'minVersion'>): TlsOptions {
+export interface DeviceTls {
+  readonly identity: ServerIdentity
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
+  /** For connections that stay and come back: a resumed handshake is half the work, and says no less of the peer. */
+  readonly tickets?: boolean
+}
+
+/** How every TLS endpoint of devices is set up. */
+export function tlsOptions({ identity, minVersion, tickets = false }: DeviceTls): TlsOptions {
   return {
     cert: identity.chainPem,
     key: identity.keyPem,
@@ -161,6 +169,6 @@ function tlsOptions({ identity, minVersion }: Pick<EstServerOptions, 'identity' 
     honorCipherOrder: true,
     // No tickets: a renewal is one connection, resumption would only carry an old identity on (and cost 80 µs). No
     // session cache either: Node keeps none unless asked. No renegotiation: Node's default allows three.
-    secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
+    secureOptions: (tickets ? 0 : constants.SSL_OP_NO_TICKET) | constants.SSL_OP_NO_RENEGOTIATION,
   }
 }
