@@ -43,6 +43,7 @@ export async function openEstEndpoint(options: EstEndpointOptions): Promise<EstE
     maxConcurrent: est.maxConcurrent,
     overloadRetryAfterMs: est.retryAfterMs,
     proxyPins: new Set(pins),
+    deviceApi: { sightingsToken: options.config.sightings.token },
     observer: {
       answered: (operation, result, seconds) => metrics.answered('est', operation, result, seconds),
       handshakeFailed: () => metrics.handshakeFailed(),

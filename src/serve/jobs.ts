@@ -1,6 +1,7 @@
 /** Which jobs run where. */
 import type { App } from '../app.ts'
 import { hourMs } from '../base/clock.ts'
+import { indexFingerprintsJob } from '../engine/fingerprints.ts'
 import type { Job } from '../engine/jobs.ts'
 import { recoverReservations } from '../engine/recover.ts'
 import { sealJob } from '../engine/seal.ts'
@@ -10,7 +11,11 @@ import { ensureServerCertificate } from '../server-certificate.ts'
 
 /** One node of an installation runs each of these at a time: the jobs role. */
 export function platformJobs({ config }: App): Job[] {
-  return [sealJob(config.audit.sealIntervalMs), recoverReservations]
+  return [
+    sealJob(config.audit.sealIntervalMs),
+    recoverReservations,
+    ...(config.sightings.token === null ? [] : [indexFingerprintsJob]),
+  ]
 }
 
 /** Every process that answers devices writes down whom it saw. */
