@@ -1,4 +1,4 @@
-/** Published CRLs. The newest few of each scope keep their bytes; the audit log remembers all of them. */
+/** Published CRLs. The newest few of each scope keep their bytes; the audit log remembers every one. */
 import { sql } from 'kysely'
 import { toHex } from '../base/bytes.ts'
 import type { Instant } from '../base/clock.ts'
@@ -91,7 +91,7 @@ export async function findCrl(q: Queries, issuerId: IssuerId, number: number): P
   return rows[0] ? toRecord(rows[0]) : null
 }
 
-/** Every CRL that is kept, of one issuer or of all: by issuer, kind and shard, newest first. */
+/** Every CRL that is on record, of one issuer or of all: by issuer, kind and shard, newest first. */
 export async function listCrls(q: Queries, issuerId?: IssuerId): Promise<CrlRecord[]> {
   let query = q.selectFrom('crls').select(columns)
   if (issuerId !== undefined) query = query.where('issuer_id', '=', issuerId)
@@ -117,8 +117,9 @@ export async function lastCrlNumber(q: Queries, issuerId: IssuerId): Promise<num
   return (await selectLast(q, { issuerId })).rows[0]?.number ?? 0
 }
 
-/** CRLs of one scope that keep their bytes, the newest included. */
+/** CRLs of one scope that keep their bytes, the newest included; their records stay longer, as bases of delta CRLs. */
 export const keptCrls = 4
+const keptRecords = 1_000
 
 /**
  * Puts a CRL in the place of the one before it, all of it or nothing. A number that is taken is a broken invariant of the
@@ -155,7 +156,7 @@ const insertPart = prepared((db, p: { id: number; part: number; bytes: Uint8Arra
 )
 
 // index: crls_scope
-const selectOld = prepared((db, p: { issuerId: string; kind: string; shard: number }) =>
+const selectOld = prepared((db, p: { issuerId: string; kind: string; shard: number; from: number }) =>
   db
     .selectFrom('crls')
     .select('id')
@@ -163,17 +164,18 @@ const selectOld = prepared((db, p: { issuerId: string; kind: string; shard: numb
     .where('kind', '=', p.kind)
     .where('shard', '=', p.shard)
     .orderBy('number', 'desc')
-    .limit(100)
-    .offset(keptCrls),
+    .limit(1)
+    .offset(p.from),
 )
 const deleteParts = prepared((db, p: { id: number }) => db.deleteFrom('crl_parts').where('crl_id', '=', p.id))
 const deleteCrl = prepared((db, p: { id: number }) => db.deleteFrom('crls').where('id', '=', p.id))
 
-async function dropOld(tx: Tx, scope: CrlScope): Promise<void> {
-  for (const { id } of (await selectOld(tx, scope)).rows) {
-    await deleteParts(tx, { id })
-    await deleteCrl(tx, { id })
-  }
+/** Each CRL that comes makes one more of its scope old. */
+async function dropOld(tx: Tx, { issuerId, kind, shard }: CrlScope): Promise<void> {
+  const old = await selectOld(tx, { issuerId, kind, shard, from: keptCrls })
+  for (const { id } of old.rows) await deleteParts(tx, { id })
+  const older = await selectOld(tx, { issuerId, kind, shard, from: keptRecords })
+  for (const { id } of older.rows) await deleteCrl(tx, { id })
 }
 
 // index: primary key of crl_parts
@@ -181,7 +183,7 @@ const selectParts = prepared((db, p: { id: number }) =>
   db.selectFrom('crl_parts').select('bytes').where('crl_id', '=', p.id).orderBy('part'),
 )
 
-/** DER in pieces; empty when the CRL was replaced so often meanwhile that it is gone. */
+/** DER in pieces; none when newer ones have taken its place. */
 export async function readCrlParts(q: Queries, id: number): Promise<Uint8Array[]> {
   return (await selectParts(q, { id })).rows.map(({ bytes }) => bytes)
 }
