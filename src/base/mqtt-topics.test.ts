@@ -10,6 +10,7 @@ import {
   parseDeviceTopic,
   serverLeaves,
   sharedFilter,
+  topicFits,
 } from './mqtt-topics.ts'
 
 const prefix = 'perennial/v1'
@@ -92,3 +93,22 @@ test('a prefix has no wildcard, no empty level and no system level', () => {
     assert.equal(isTopicPrefix(bad), false, bad)
   }
 })
+
+for (const [filter, topic, fits] of [
+  ['a/b', 'a/b', true],
+  ['a/+', 'a/b', true],
+  ['a/#', 'a/b/c', true],
+  ['a/#', 'a', true],
+  ['#', 'a/b', true],
+  ['+/+', 'a/b', true],
+  ['a/+/c', 'a/b/c', true],
+  ['a/b', 'a', false],
+  ['a', 'a/b', false],
+  ['a/+', 'a', false],
+  ['a/+', 'a/b/c', false],
+  ['a/b/', 'a/b', false],
+  ['A/b', 'a/b', false],
+] as const) {
+  test(`${filter} ${fits ? 'fits' : 'does not fit'} ${topic}`, () =>
+    assert.equal(topicFits(filter, topic), fits))
+}

@@ -57,3 +57,14 @@ export function sharedFilter(group: string, filter: string): string {
 export function isTopicPrefix(text: string): boolean {
   return text.length <= 128 && /^[A-Za-z0-9._:-]+(\/[A-Za-z0-9._:-]+)*$/.test(text)
 }
+
+/** Whether a topic fits a filter (MQTT 3.1.1 §4.7.1). */
+export function topicFits(filter: string, topic: string): boolean {
+  const wanted = filter.split('/')
+  const levels = topic.split('/')
+  for (const [at, level] of wanted.entries()) {
+    if (level === '#') return true
+    if (at >= levels.length || (level !== '+' && level !== levels[at])) return false
+  }
+  return wanted.length === levels.length
+}
