@@ -4,6 +4,8 @@ import type { SerialNumber } from '../base/id.ts'
 import type { CertificateRecord } from '../store/certificate-record.ts'
 import { findDevice, type DeviceRecord } from '../store/devices.ts'
 import { findByIssuerAndSerial } from '../store/inventory.ts'
+import { findOpenRenewal } from '../store/renewals.ts'
+import { campaignLoad } from './campaign-load.ts'
 import type { Engine } from './context.ts'
 import { pollAfter, suggestedWindow, type SuggestedWindow } from './renewal-hint.ts'
 
@@ -27,11 +29,15 @@ export async function renewalInfo(
   const name = owner?.profile ?? certificate.profile ?? ''
   const profile = engine.settings.profiles.get(name) ?? { renewBeforeMs: null }
   const issuer = await engine.issuers.find(certificate.issuerId)
+  const renewal =
+    certificate.deviceId === null || profile.renewBeforeMs === null
+      ? null
+      : await findOpenRenewal(engine.store.db, certificate.deviceId, certificate.slot)
   const suggested = suggestedWindow({
     certificate,
     profile,
-    renewal: null,
-    load: null,
+    renewal,
+    load: renewal && (await campaignLoad(engine, renewal, now)),
     spread: engine.settings.renewal.spread,
     isIssuerLost: issuer?.record.status === 'retired',
     now,

@@ -88,7 +88,8 @@ test('anybody who knows both identifiers of a certificate may ask, on the status
   const plain = await fetch(`http://127.0.0.1:${status.port}/renewal-info/${id}`)
   assert.equal(plain.status, 200)
   assert.equal(plain.headers.get('content-type'), 'application/json')
-  assert.equal(plain.headers.get('retry-after'), '86400')
+  const wait = Number(plain.headers.get('retry-after'))
+  assert.ok(wait >= 60 && wait <= 86_400, `${wait} s`)
   const { suggestedWindow } = (await plain.json()) as { suggestedWindow: { start: string; end: string } }
   assert.equal(suggestedWindow.start, iso(start * 1_000))
   for (const path of [`renewal-info/${id}`, `open/renewal-info/${id}`]) {
@@ -130,7 +131,6 @@ test('what is no certificate id is refused, and nothing is found under a name th
     // a negative INTEGER, and a zero
     [`${key}.gA`, 400],
     [`${key}.AA`, 400],
-    [`${serial}.${key}`, 404],
     [`${key}.AQ`, 404],
     [`AAAA.${serial}`, 404],
   ]
