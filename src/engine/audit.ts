@@ -38,6 +38,7 @@ export const factActions = [
   'certificate.imported',
   'certificate.confirmed',
   'certificate.superseded',
+  'certificate.forgotten',
   'certificate.revoked',
   'revocation.ordered',
   'revocation.finished',
@@ -58,6 +59,10 @@ export const factActions = [
   'campaign.wave-approved',
   'campaign.retried',
   'campaign.target-skipped',
+  'renewal.escalated',
+  'renewal.abandoned',
+  'renewal.resolved',
+  'renewal.assigned',
   'task.abandoned',
   'task.retried',
 ] as const
@@ -84,6 +89,7 @@ export const subjects = {
   key: (spkiHash: string) => `key:${spkiHash}`,
   task: (id: number) => `task:${id}`,
   campaign: (id: string) => `campaign:${id}`,
+  renewal: (id: number) => `renewal:${id}`,
   revocation: (id: number) => `revocation:${id}`,
 } as const
 
