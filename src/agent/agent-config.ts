@@ -21,6 +21,8 @@ export interface AgentConfig {
   readonly keystore: KeystoreConfig
   /** The broker; null = nobody can send this device a message. */
   readonly mqtt: MqttConfig | null
+  /** Asks the server now and then when to renew, where no broker says it. */
+  readonly hints: boolean
   /** Keys that may sign bundles for this device, Ed25519, base64 of DER SubjectPublicKeyInfo. */
   readonly bundleKeys: readonly string[]
 }
@@ -55,6 +57,7 @@ export function checkAgentConfig(values: Readonly<Record<string, unknown>>): Age
     jitter: share(jitter, 'jitter', 0, 0.2),
     keystore: keystoreOf(values['keystore']),
     mqtt: mqttOf(values['mqtt'] ?? null),
+    hints: values['hints'] !== false,
     bundleKeys: bundleKeysOf(values['bundleKeys'] ?? []),
   }
 }

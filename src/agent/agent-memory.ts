@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { dayMs, type Instant } from '../base/clock.ts'
 import { readPrivateFile, type WriteFile } from './agent-directory.ts'
+import { isInstant, isObject } from './agent-inbox.ts'
 
 /** Why no request is made for now. */
 export interface Hold {
@@ -34,6 +35,10 @@ export interface AgentMemory {
   readonly refusedTrial: string | null
   readonly hold: Hold | null
   readonly time: TimeHint | null
+  /** When the certificate in use came into use, if its predecessor was renewed on somebody's wish. */
+  readonly summonedAt: Instant | null
+  /** When a renewal hint is worth asking for again. */
+  readonly hintAskAt: Instant | null
   /** Newest last. */
   readonly attempts: readonly Attempt[]
 }
@@ -44,8 +49,13 @@ export const noMemory: AgentMemory = {
   refusedTrial: null,
   hold: null,
   time: null,
+  summonedAt: null,
+  hintAskAt: null,
   attempts: [],
 }
+
+/** A new certificate is not asked about for a day. */
+export const firstHintMs = dayMs
 
 const keptAttempts = 20
 
@@ -90,7 +100,7 @@ function parseMemory(text: string): AgentMemory | null {
     return null
   }
   if (!isObject(value)) return null
-  const { failures, refusals, refusedTrial, hold, time, attempts } = value
+  const { failures, refusals, refusedTrial, hold, time, summonedAt, hintAskAt, attempts } = value
   if (!Array.isArray(attempts)) return null
   return {
     failures: count(failures),
@@ -98,6 +108,8 @@ function parseMemory(text: string): AgentMemory | null {
     refusedTrial: typeof refusedTrial === 'string' ? refusedTrial : null,
     hold: isObject(hold) ? holdOf(hold) : null,
     time: isObject(time) ? timeOf(time) : null,
+    summonedAt: isInstant(summonedAt) ? summonedAt : null,
+    hintAskAt: isInstant(hintAskAt) ? hintAskAt : null,
     attempts: attempts.filter(isAttempt),
   }
 }
@@ -118,14 +130,6 @@ function isAttempt(value: unknown): value is Attempt {
     typeof value['detail'] === 'string' &&
     ['done', 'waiting', 'refused', 'failed'].includes(String(value['outcome']))
   )
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function isInstant(value: unknown): value is number {
-  return Number.isSafeInteger(value) && Math.abs(value as number) < 8.64e15
 }
 
 function count(value: unknown): number {

@@ -8,15 +8,16 @@
  * pointer, and after the server has taken the new one.
  */
 import { dayMs, iso, type Instant } from '../base/clock.ts'
-import { sha256 } from '../base/bytes.ts'
 import type { Certificate } from '../pki/certificate.ts'
 import type { Csr } from '../pki/csr.ts'
 import { equalGeneralNameSets } from '../pki/general-name.ts'
 import { sameRdnSet } from '../pki/name.ts'
 import type { AgentConfig } from './agent-config.ts'
-import { holdAt, timeHintAt, type AgentMemory } from './agent-memory.ts'
+import type { InboxState } from './agent-inbox.ts'
+import { firstHintMs, holdAt, timeHintAt, type AgentMemory } from './agent-memory.ts'
 import type { Credentials, StoredCredential } from './credential-slots.ts'
 import { otherSlot, slots, type Slot } from './keystore.ts'
+import { renewalDue, type Due } from './renewal-due.ts'
 
 /** What somebody asks of the agent at the moment. */
 export type Wish =
@@ -30,6 +31,7 @@ export type Wish =
 export interface AgentState extends Credentials {
   readonly config: AgentConfig
   readonly memory: AgentMemory
+  readonly inbox: InboxState
   readonly wish: Wish
 }
 
@@ -40,6 +42,10 @@ export type Step =
   | { readonly kind: 'stuck'; readonly why: string }
   /** Asks the server for the time, with the active credential. */
   | { readonly kind: 'ask-time'; readonly why: string }
+  /** Asks the server when it wishes a renewal. Nothing waits for the answer. */
+  | { readonly kind: 'ask-hint' }
+  /** Acts on the bundle that waits. */
+  | { readonly kind: 'take-bundle' }
   | { readonly kind: 'create-key'; readonly slot: Slot }
   | { readonly kind: 'make-request'; readonly slot: Slot }
   /** Sends the request of `slot`; `as`: with which credential. The same request however often it is repeated. */
@@ -66,6 +72,7 @@ export function nextStep(state: AgentState, now: Instant): Step {
       return { kind: 'stuck', why: 'this device has no certificate: enrol it with `perennial agent enrol`' }
     }
   }
+  if (isBundleDue(state, now)) return { kind: 'take-bundle' }
   const hold = holdAt(memory, now)
   if (hold && wish === 'keep') return { kind: 'wait', until: hold.until, why: hold.why }
 
@@ -88,49 +95,75 @@ export function nextStep(state: AgentState, now: Instant): Step {
 }
 
 /** A renewal starts when its instant has come by a clock that the server has agreed with. */
-function notYet(
-  { config, memory }: AgentState,
-  { certificate }: StoredCredential,
-  now: Instant,
-): Step | null {
+function notYet(state: AgentState, current: StoredCredential, now: Instant): Step | null {
+  const { memory } = state
   const hint = timeHintAt(memory, now)
-  const dueAt = renewalInstant(config, certificate)
+  const due = dueOf(state, current, now)
   if (hint === null) {
-    const { notBefore } = certificate
+    const { notBefore } = current.certificate
     if (now < notBefore) {
       return { kind: 'ask-time', why: `the clock says ${iso(now)}, the certificate begins ${iso(notBefore)}` }
     }
     if (now < latestRecord(memory) - clockToleranceMs) {
       return { kind: 'ask-time', why: `the clock says ${iso(now)}, which has been before` }
     }
-    if (now >= dueAt) return { kind: 'ask-time', why: 'the renewal is due by the clock of this device' }
+    if (now >= due.at) return { kind: 'ask-time', why: `the renewal is due${dueWords[due.by]}` }
   }
   const trusted = trustedNow(memory, now)
-  if (trusted >= dueAt) return null
+  if (trusted >= due.at) return null
+  const pollAt = pollInstant(state, now)
+  if (now >= pollAt) return { kind: 'ask-hint' }
   const byServer = trusted === now ? '' : ' by the clock of the server'
   return {
     kind: 'wait',
-    until: now + (dueAt - trusted),
-    why: `the renewal is due on ${iso(dueAt)}${byServer}`,
+    until: Math.min(pollAt, now + (due.at - trusted)),
+    why: `the renewal is due on ${iso(due.at)}${dueReasons[due.by]}${byServer}`,
   }
+}
+
+const dueWords = {
+  life: ' by the clock of this device',
+  trigger: ': the server has asked for it',
+  hint: ': the server has hinted at it',
+} as const
+
+const dueReasons = {
+  life: '',
+  trigger: ', as the server has asked',
+  hint: ', as the server has hinted',
+} as const
+
+function dueOf({ config, inbox, memory }: AgentState, { certificate }: StoredCredential, now: Instant): Due {
+  const { summonedAt } = memory
+  // a clock that was set back voids the pause
+  const past = summonedAt !== null && summonedAt <= now ? summonedAt : null
+  return renewalDue(config, certificate, { inbox, summonedAt: past })
+}
+
+/** Whether a wish of the server, and not the age of the certificate, has begun the renewal that is under way. */
+export function summonedBy(state: AgentState, now: Instant): Due['by'] | null {
+  const current = activeCredential(state)
+  if (current === null || state.wish !== 'keep') return null
+  const { by, at } = dueOf(state, current, now)
+  return by !== 'life' && trustedNow(state.memory, now) >= at ? by : null
+}
+
+/** Where a broker brings hints, nobody asks for them. A clock that was set back makes it now. */
+function pollInstant({ config, memory: { hintAskAt } }: AgentState, now: Instant): Instant {
+  if (!config.hints || config.mqtt !== null) return Infinity
+  return hintAskAt === null || hintAskAt - now > 8 * firstHintMs ? now : hintAskAt
+}
+
+function isBundleDue({ inbox: { bundle } }: AgentState, now: Instant): boolean {
+  if (bundle === null) return false
+  const { retryAt } = bundle
+  return retryAt === null || now >= retryAt || retryAt - now > dayMs
 }
 
 /** Our clock, or the server's where the two are far apart and TLS has proved that it was the server. */
 export function trustedNow(memory: AgentMemory, now: Instant): Instant {
   const hint = timeHintAt(memory, now)
   return hint && Math.abs(hint.offsetMs) > clockToleranceMs ? now + hint.offsetMs : now
-}
-
-/**
- * When this certificate is renewed: a share of its life, and a spread that is fixed by device and certificate, so that a
- * restart does not draw again.
- */
-export function renewalInstant(
-  { deviceId, renewAt, jitter }: Pick<AgentConfig, 'deviceId' | 'renewAt' | 'jitter'>,
-  { notBefore, notAfter, serialNumber }: { notBefore: Instant; notAfter: Instant; serialNumber: string },
-): Instant {
-  const spread = Buffer.from(sha256(`${deviceId} ${serialNumber}`)).readUIntBE(0, 6) / 2 ** 48
-  return Math.round(notBefore + (notAfter - notBefore) * Math.min(0.98, renewAt + jitter * spread))
 }
 
 export function activeCredential({ active, slots: held }: Credentials): StoredCredential | null {

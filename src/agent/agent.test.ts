@@ -63,8 +63,7 @@ suite('renewal', () => {
     const agent = await rig.boot()
     const first = rig.server.issued[0]?.certificate
     rig.server.says = ({ operation, bearer }) => {
-      const isTrial =
-        operation === 'cacerts' && bearer.kind === 'certificate' && rig.server.issued.length === 2
+      const isTrial = operation === 'credential' && bearer.kind === 'certificate'
       return isTrial ? { kind: 'failed', detail: 'reset', serverNow: null } : null
     }
     const failed = await agent.settle('keep')
@@ -82,7 +81,7 @@ suite('renewal', () => {
     const agent = await rig.boot()
     rig.server.says = ({ operation, bearer }) => {
       const [first, second] = rig.server.issued
-      if (operation !== 'cacerts' || bearer.kind !== 'certificate' || !first || !second) return null
+      if (operation !== 'credential' || bearer.kind !== 'certificate' || !first || !second) return null
       // the answer is lost, what it stands for is not
       second.status = 'confirmed'
       first.status = 'superseded'
@@ -100,7 +99,7 @@ suite('renewal', () => {
     const rig = await new Rig().enrolled()
     await rig.toRenewal()
     rig.server.says = ({ operation, bearer }) =>
-      operation === 'cacerts' && bearer.kind === 'certificate' && rig.server.issued.length === 2
+      operation === 'credential' && bearer.kind === 'certificate' && rig.server.issued.length === 2
         ? { kind: 'refused', detail: 'alert', serverNow: null }
         : null
     await work(rig, await rig.boot())
@@ -195,6 +194,7 @@ suite('clock', () => {
     rig.clock.at += 3650 * dayMs
     rig.server.clockOffsetMs = -3650 * dayMs
     assert.equal((await agent.step()).step.kind, 'ask-time')
+    assert.equal((await agent.step()).step.kind, 'ask-hint')
     const { step } = await agent.step()
     assert.equal(step.kind, 'wait')
     assert.match(step.kind === 'wait' ? step.why : '', /by the clock of the server$/)

@@ -150,7 +150,7 @@ const reasons: Readonly<Record<number, string>> = {
 }
 
 /** Delta seconds or an HTTP date (RFC 9110 §10.2.3); at least a second, so that no server makes us spin. */
-function retryAfterMs(answer: Answer, now: number): number | null {
+export function retryAfterMs(answer: Answer, now: number): number | null {
   const value = answer.headers['retry-after']
   if (value === undefined) return null
   if (/^\d{1,9}$/.test(value)) return Math.max(1, Number(value)) * 1000

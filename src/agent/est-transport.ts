@@ -1,14 +1,26 @@
-/** EST (RFC 7030) as the agent's transport. */
+/** EST (RFC 7030) as the agent's transport, with our server's own questions about a certificate beside it. */
 import type { Clock } from '../base/clock.ts'
 import { Refusal } from '../base/errors.ts'
-import type { AgentTransport, Bearer, TransportAnswer, TransportRequest } from './agent-transport.ts'
-import { type Answer, EstClient, type EstClientOptions } from './est-client.ts'
+import { printable } from '../base/text.ts'
+import { leafOf } from './agent-core.ts'
+import type { Window } from './agent-inbox.ts'
+import { isObject } from './agent-inbox.ts'
+import { parseWindow, parseWindowHeader } from './agent-message.ts'
+import type {
+  AgentTransport,
+  Bearer,
+  CertificateBearer,
+  TransportAnswer,
+  TransportRequest,
+} from './agent-transport.ts'
+import { type Answer, EstClient, type EstClientOptions, retryAfterMs } from './est-client.ts'
+import { exchange } from './est-exchange.ts'
 
 export interface EstTransportOptions {
   readonly url: string
   readonly label: string | null
-  /** Pinned trust anchors, PEM. */
-  readonly trustPem: string
+  /** Pinned trust anchors, PEM, as they are now. */
+  readonly trustPem: () => string
   readonly clock: Clock
   readonly timeoutMs?: number
 }
@@ -21,9 +33,23 @@ export class EstTransport implements AgentTransport {
   }
 
   async ask(request: TransportRequest): Promise<TransportAnswer> {
+    switch (request.operation) {
+      case 'credential':
+        return await this.#try(request.bearer)
+      case 'renewal-info':
+        return await this.#askWindow(request.bearer)
+      default:
+        return await this.#est(request)
+    }
+  }
+
+  async #est(
+    request: TransportRequest & { operation: 'enroll' | 'reenroll' | 'cacerts' },
+  ): Promise<TransportAnswer> {
     let answer: Answer | null = null
+    const trustPem = 'trustPem' in request ? request.trustPem : undefined
     const client = new EstClient({
-      ...this.#clientOptions(request.bearer),
+      ...this.#clientOptions(request.bearer, trustPem),
       onAnswer: (each) => void (answer = each),
     })
     try {
@@ -35,11 +61,85 @@ export class EstTransport implements AgentTransport {
     }
   }
 
-  #clientOptions(bearer: Bearer): EstClientOptions {
+  /**
+   * `GET /perennial/v1/credential`. Only a 200 about this certificate is a yes, and only a refusal that names its code a
+   * no; a server that has no such page is asked for /cacerts, which shows that certificate, key and chain work in TLS.
+   */
+  async #try(bearer: CertificateBearer): Promise<TransportAnswer> {
+    const answer = await this.#get('credential', bearer)
+    if ('kind' in answer) return answer
+    const serverNow = dateOf(answer)
+    const said = jsonOf(answer)
+    if (answer.status === 200 && isObject(said)) {
+      const { serialNumber } = leafOf(bearer)
+      if (said['serialNumber'] !== serialNumber) {
+        return { kind: 'failed', detail: 'the server answers for another certificate', serverNow }
+      }
+      return { kind: 'done', certificates: [], serverNow, window: windowOf(answer, said['renewalInfo']) }
+    }
+    const code = answer.headers['perennial-refusal']
+    if (answer.status === 403 && typeof code === 'string') {
+      const text = printable(Buffer.from(answer.body.subarray(0, 300)).toString('utf8').trim())
+      return { kind: 'refused', detail: `${printable(code).slice(0, 64)}: ${text}`, serverNow }
+    }
+    if (answer.status >= 500 || answer.status === 429) return this.#notNow(answer)
+    return await this.#est({ operation: 'cacerts', bearer })
+  }
+
+  async #askWindow(bearer: CertificateBearer): Promise<TransportAnswer> {
+    const answer = await this.#get('renewal-info', bearer)
+    if ('kind' in answer) return answer
+    const serverNow = dateOf(answer)
+    const askAgainMs = retryAfterMs(answer, this.#options.clock.now())
+    if (answer.status === 200) {
+      return {
+        kind: 'done',
+        certificates: [],
+        serverNow,
+        window: windowOf(answer, jsonOf(answer)),
+        askAgainMs,
+      }
+    }
+    const detail = `the server answered ${answer.status}`
+    return { kind: 'failed', detail, serverNow, askAgainMs }
+  }
+
+  /** @returns the server's answer, or what came instead of one */
+  async #get(page: string, { identity }: CertificateBearer): Promise<Answer | TransportAnswer> {
+    const { url, trustPem, clock, timeoutMs = 30_000 } = this.#options
+    try {
+      return await exchange({
+        url: new URL(`/perennial/v1/${page}`, url),
+        method: 'GET',
+        headers: { Accept: 'application/json' },
+        body: null,
+        trustPem: trustPem(),
+        identity,
+        serverName: null,
+        clock,
+        timeoutMs,
+        tlsVersion: null,
+      })
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      return { ...meaningOf(error, null), serverNow: null }
+    }
+  }
+
+  #notNow(answer: Answer): TransportAnswer {
+    const serverNow = dateOf(answer)
+    const detail = `the server answered ${answer.status}`
+    const afterMs = retryAfterMs(answer, this.#options.clock.now())
+    return afterMs === null
+      ? { kind: 'failed', detail, serverNow }
+      : { kind: 'later', afterMs, detail, serverNow }
+  }
+
+  #clientOptions(bearer: Bearer, trust: string | undefined): EstClientOptions {
     const { url, label, trustPem, clock, timeoutMs = 30_000 } = this.#options
     return {
       url,
-      trustPem,
+      trustPem: trust ?? trustPem(),
       clock,
       timeoutMs,
       ...(label === null ? {} : { label }),
@@ -49,7 +149,10 @@ export class EstTransport implements AgentTransport {
   }
 }
 
-async function send(client: EstClient, request: TransportRequest): Promise<Uint8Array[]> {
+async function send(
+  client: EstClient,
+  request: TransportRequest & { operation: 'enroll' | 'reenroll' | 'cacerts' },
+): Promise<Uint8Array[]> {
   switch (request.operation) {
     case 'cacerts':
       return await client.cacerts()
@@ -77,9 +180,24 @@ function meaningOf(error: Refusal, answer: Answer | null): Meaning {
 }
 
 /** The server ended the handshake because of what we showed (RFC 8446 §6.2). */
-function isAlert(cause: unknown): boolean {
+export function isAlert(cause: unknown): boolean {
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
   return /^ERR_SSL_.*ALERT.*(?:CERTIFICATE|UNKNOWN_CA|ACCESS_DENIED)/.test(code)
+}
+
+/** RFC 9773 §4.2: `suggestedWindow`; in the header of other answers the same. */
+function windowOf(answer: Answer, info: unknown): Window | null {
+  const header = answer.headers['perennial-renewal']
+  const inBody = isObject(info) ? parseWindow(info['suggestedWindow']) : null
+  return inBody ?? parseWindowHeader(typeof header === 'string' ? header : undefined)
+}
+
+function jsonOf({ body }: Answer): unknown {
+  try {
+    return JSON.parse(Buffer.from(body).toString('utf8'))
+  } catch {
+    return null
+  }
 }
 
 function dateOf(answer: Answer | null): number | null {

@@ -14,11 +14,14 @@ import {
 } from './agent-directory.ts'
 import { MemoryFile } from './agent-memory.ts'
 import type { AgentTransport, Bearer } from './agent-transport.ts'
+import { AnchorFile } from './agent-anchors.ts'
+import type { AgentEvent } from './agent-core.ts'
+import { Inbox } from './agent-inbox.ts'
 import { encodeAnchors, parseAnchors } from './agent-trust.ts'
-import { Agent, type AgentEvent } from './agent.ts'
+import { Agent } from './agent.ts'
 import { openKeystore } from './agent-keystore.ts'
 import { CredentialSlots } from './credential-slots.ts'
-import { EstTransport } from './est-transport.ts'
+import { openTransport } from './open-transport.ts'
 import type { Keystore } from './keystore.ts'
 
 export interface AgentHost {
@@ -70,9 +73,9 @@ export async function openAgent(host: AgentHost): Promise<Agent> {
   if (setup === null) {
     throw new Refusal('not-found', `${directory} is no agent's yet: enrol with \`perennial agent enrol\``)
   }
-  const { config, anchors } = setup
+  const { config } = setup
+  const anchors = new AnchorFile(directory, write, setup.anchors)
   const keystore = host.keystore ?? openKeystore(config, { directory, write, pin: host.pin ?? null })
-  const { server: url, label } = config
   return new Agent({
     config,
     anchors,
@@ -81,7 +84,8 @@ export async function openAgent(host: AgentHost): Promise<Agent> {
     keystore,
     credentials: new CredentialSlots(directory, keystore, write),
     memory: new MemoryFile(directory, write),
-    transport: host.transport ?? new EstTransport({ url, label, clock, trustPem: encodeAnchors(anchors) }),
+    inbox: new Inbox(directory, write),
+    transport: host.transport ?? openTransport(config, { anchors, clock, random }),
     ...(bootstrap ? { bootstrap } : {}),
     ...(onEvent ? { onEvent } : {}),
   })

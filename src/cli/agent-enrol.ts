@@ -1,5 +1,5 @@
 /** `perennial agent enrol`: whom the device belongs to, whom it trusts, and its first certificate. */
-import { createPrivateKey, type KeyObject } from 'node:crypto'
+import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
 import { Argument, Option, type Command } from 'commander'
 import { agentDefaults, checkAgentConfig } from '../agent/agent-config.ts'
 import { lockAgentDirectory, makeAgentDirectory } from '../agent/agent-directory.ts'
@@ -12,9 +12,10 @@ import { Refusal } from '../base/errors.ts'
 import type { DeviceId } from '../base/id.ts'
 import { readSecretFile } from '../config/environment.ts'
 import { parseCertificate } from '../pki/certificate.ts'
-import { keyAlgorithms, type KeyAlgorithm } from '../pki/key.ts'
+import { keyAlgorithms, parsePublicKey, type KeyAlgorithm } from '../pki/key.ts'
 import { formatName } from '../pki/name-text.ts'
 import { encodePem } from '../pki/pem.ts'
+import { defaultSignatureAlgorithm, signDataAsync } from '../pki/signature.ts'
 import { addStateOption, parts, requireActivated, statePath, type StateOption } from './agent-context.ts'
 import { showStatus } from './agent-status.ts'
 import type { CliContext } from './context.ts'
@@ -183,7 +184,10 @@ async function bootstrapOf(cli: CliContext, deviceId: DeviceId, options: EnrolOp
     const chain = readCertificates(await cli.readInput(factoryCertificate), factoryCertificate)
     const chainPem = chain.map((der) => encodePem('CERTIFICATE', parseCertificate(der).der)).join('')
     const key = readKey(Buffer.from(await cli.readInput(factoryKey)), factoryKey)
-    return { kind: 'certificate', identity: { chainPem, key } }
+    const { algorithm } = parsePublicKey(createPublicKey(key).export({ type: 'spki', format: 'der' }))
+    const sign = async (data: Uint8Array) =>
+      await signDataAsync(key, defaultSignatureAlgorithm(algorithm), data)
+    return { kind: 'certificate', identity: { chainPem, key }, sign }
   }
   const password = await readSecret(cli, secretFile)
   return { kind: 'secret', username: deviceId, password }

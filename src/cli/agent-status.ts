@@ -1,7 +1,8 @@
 /** What `perennial agent status` shows. */
 import { join } from 'node:path'
 import type { Agent } from '../agent/agent.ts'
-import { activeCredential, nextStep, renewalInstant, trustedNow } from '../agent/agent-state.ts'
+import { activeCredential, nextStep, trustedNow } from '../agent/agent-state.ts'
+import { renewalInstant } from '../agent/renewal-due.ts'
 import { timeHintAt } from '../agent/agent-memory.ts'
 import type { SlotState } from '../agent/credential-slots.ts'
 import { iso } from '../base/clock.ts'

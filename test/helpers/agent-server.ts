@@ -6,6 +6,7 @@ import type {
   TransportAnswer,
   TransportRequest,
 } from '../../src/agent/agent-transport.ts'
+import type { Window } from '../../src/agent/agent-inbox.ts'
 import { sha256Hex } from '../../src/base/bytes.ts'
 import { type Clock, dayMs } from '../../src/base/clock.ts'
 import type { Certificate } from '../../src/pki/certificate.ts'
@@ -34,6 +35,8 @@ export class AgentServer implements AgentTransport {
   says: ((request: TransportRequest) => TransportAnswer | null) | null = null
   /** Added to the clock of the device. */
   clockOffsetMs = 0
+  /** What it answers to those who ask when to renew. */
+  window: Window | null = null
   /** Looks at a certificate in /cacerts too, as a server does that judges in the handshake. */
   isStrict = false
   readonly #clock: Clock
@@ -74,6 +77,14 @@ export class AgentServer implements AgentTransport {
     const serverNow = this.now
     this.asked.push(`${request.operation} by ${request.bearer.kind}`)
     const peer = this.#peer(request.bearer)
+    if (request.operation === 'renewal-info') {
+      return { kind: 'done', certificates: [], serverNow, window: this.window, askAgainMs: dayMs }
+    }
+    if (request.operation === 'credential') {
+      if (!peer || !this.#isLive(peer)) return refused(serverNow, 'certificate-retired: it was replaced')
+      if (peer.status === 'issued') confirm(peer)
+      return { kind: 'done', certificates: [], serverNow, window: this.window }
+    }
     if (request.operation === 'cacerts') {
       if (peer && this.isStrict && !this.#isLive(peer)) return refused(serverNow, 'TLS alert')
       if (peer?.status === 'issued') confirm(peer)

@@ -26,7 +26,7 @@ if (setup === null) throw new Error('enrol first')
 const est = new EstTransport({
   url: setup.config.server,
   label: setup.config.label,
-  trustPem: readFileSync(join(directory, 'trust.pem'), 'utf8'),
+  trustPem: () => readFileSync(join(directory, 'trust.pem'), 'utf8'),
   clock: systemClock,
 })
 const agent = await openAgent({

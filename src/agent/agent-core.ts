@@ -1,0 +1,226 @@
+/** What all steps of the agent share: one exchange, one check, and what is written down when it has not worked. */
+import { decodePem, encodePem } from '../pki/pem.ts'
+import { hourMs, iso, minuteMs, type Clock, type Instant } from '../base/clock.ts'
+import { assert, Refusal } from '../base/errors.ts'
+import { fraction, type Random } from '../base/random.ts'
+import { backoffMs } from '../base/retry.ts'
+import { parseCertificate, type Certificate } from '../pki/certificate.ts'
+import type { AgentConfig } from './agent-config.ts'
+import type { AnchorFile } from './agent-anchors.ts'
+import { receiveHint } from './agent-message.ts'
+import type { Inbox } from './agent-inbox.ts'
+import { withAttempt, type AgentMemory, type Attempt, type MemoryFile } from './agent-memory.ts'
+import {
+  activeCredential,
+  clockToleranceMs,
+  predecessor,
+  trustedNow,
+  type AgentState,
+  type Step,
+} from './agent-state.ts'
+import type {
+  AgentTransport,
+  Bearer,
+  CertificateBearer,
+  ReportedState,
+  TransportAnswer,
+  TransportRequest,
+} from './agent-transport.ts'
+import { checkCredential } from './agent-trust.ts'
+import type { CredentialSlots, StoredCredential } from './credential-slots.ts'
+import type { Keystore, Slot } from './keystore.ts'
+
+export interface AgentEvent {
+  readonly level: 'info' | 'warn'
+  /** Stable: the kind of step, or `clock`, `storage`, `message`. */
+  readonly event: Step['kind'] | 'clock' | 'storage' | 'message'
+  readonly message: string
+}
+
+export interface AgentParts {
+  readonly config: AgentConfig
+  /** Pinned. */
+  readonly anchors: AnchorFile
+  readonly clock: Clock
+  readonly random: Random
+  readonly keystore: Keystore
+  readonly credentials: CredentialSlots
+  readonly memory: MemoryFile
+  readonly inbox: Inbox
+  readonly transport: AgentTransport
+  /** For a first certificate: secret or factory identity. */
+  readonly bootstrap?: Bearer
+  readonly onEvent?: (event: AgentEvent) => void
+}
+
+export interface StepResult {
+  readonly step: Step
+  readonly outcome: Attempt['outcome']
+  readonly detail: string
+  /** When it is worth trying again, local clock. */
+  readonly retryAt: Instant | null
+  /** True when another credential is active now. */
+  readonly isActivated: boolean
+}
+
+export const resting = { retryAt: null, isActivated: false } as const
+
+export function done(step: Step, detail: string): StepResult {
+  return { ...resting, step, outcome: 'done', detail }
+}
+
+/** Of requests that failed. A fleet that lost its server together must not come back together. */
+const backoff = { baseMs: minuteMs, capMs: 6 * hourMs }
+
+export interface CheckInput {
+  readonly state: AgentState
+  readonly memory: AgentMemory
+  readonly certificate: Certificate
+  readonly candidates: readonly Certificate[]
+}
+
+export interface NotNow {
+  readonly state: AgentState
+  readonly memory: AgentMemory
+  readonly answer:
+    | { readonly kind: 'later'; readonly afterMs: number; readonly detail: string }
+    | { readonly kind: 'refused' | 'failed'; readonly detail: string }
+}
+
+export class AgentCore {
+  readonly parts: AgentParts
+
+  constructor(parts: AgentParts) {
+    this.parts = parts
+  }
+
+  bootstrap(): Bearer {
+    const { bootstrap } = this.parts
+    if (bootstrap) return bootstrap
+    throw new Refusal(
+      'unauthenticated',
+      'a first certificate needs an enrolment secret or a factory identity',
+    )
+  }
+
+  async bearerOf(slot: Slot, credential: StoredCredential | null): Promise<CertificateBearer> {
+    assert(credential, 'a slot that is used holds a certificate')
+    return await this.bearerWith(slot, [credential.certificate.der, ...credential.intermediates])
+  }
+
+  /** @param chain DER, leaf first; it fits the key in the slot */
+  async bearerWith(slot: Slot, chain: readonly Uint8Array[]): Promise<CertificateBearer> {
+    const chainPem = chain.map((der) => encodePem('CERTIFICATE', der)).join('')
+    return {
+      kind: 'certificate',
+      identity: { chainPem, ...(await this.parts.keystore.tls(slot)) },
+      sign: async (data) => (await this.parts.keystore.sign(slot, data)).signature,
+    }
+  }
+
+  async check(slot: Slot, input: CheckInput): Promise<Certificate[]> {
+    const { anchors, clock, keystore } = this.parts
+    const { state, memory, certificate: leaf, candidates } = input
+    const spki = await keystore.find(slot)
+    assert(spki, 'a certificate is checked against its key')
+    const at = trustedNow(memory, clock.now())
+    const before = predecessor(state)
+    return checkCredential({ spki, leaf, candidates, anchors: anchors.current(), before, at })
+  }
+
+  /** One exchange. The server's clock counts from here on, because TLS has proved whose it is. */
+  async ask(
+    request: TransportRequest,
+    memory: AgentMemory,
+  ): Promise<{ answer: TransportAnswer; memory: AgentMemory }> {
+    const answer = await this.parts.transport.ask(request)
+    await this.#noteWindow(request, answer)
+    const observedAt = this.parts.clock.now()
+    if (answer.serverNow === null) {
+      // TLS has taken the server's certificate for valid by our clock: a broker tells no time, and this has to do
+      const isReached = answer.kind === 'done' && memory.time === null
+      return { answer, memory: isReached ? { ...memory, time: { observedAt, offsetMs: 0 } } : memory }
+    }
+    const offsetMs = answer.serverNow - observedAt
+    if (Math.abs(offsetMs) > clockToleranceMs) {
+      const text = `this device says ${iso(observedAt)} and the server ${iso(answer.serverNow)}: the server's clock decides`
+      this.say('warn', 'clock', text)
+    }
+    return { answer, memory: { ...memory, time: { observedAt, offsetMs } } }
+  }
+
+  /** An answer about a certificate may say when it should be renewed. */
+  async #noteWindow(request: TransportRequest, { window }: TransportAnswer): Promise<void> {
+    if (!window || request.bearer.kind !== 'certificate') return
+    if (request.operation !== 'credential' && request.operation !== 'renewal-info') return
+    const serialNumber = leafOf(request.bearer).serialNumber
+    await this.parts.inbox.update((state) => receiveHint(state, serialNumber, window))
+  }
+
+  /** The certificate of the slot has come that far. */
+  async report(
+    state: ReportedState,
+    slot: Slot,
+    { held, bearer }: { readonly held: StoredCredential; readonly bearer: CertificateBearer },
+  ): Promise<void> {
+    const sign = async (data: Uint8Array) => (await this.parts.keystore.sign(slot, data)).signature
+    const csr = held.csr?.der ?? null
+    await this.parts.transport.report?.({ state, csr, fingerprint: held.fingerprint, bearer, sign })
+  }
+
+  /** Writes down what happened and when to come back. */
+  async notNow(step: Step, { state, memory, answer }: NotNow): Promise<StepResult> {
+    const { clock, memory: file } = this.parts
+    const now = clock.now()
+    const { detail } = answer
+    const isLater = answer.kind === 'later'
+    const waitMs = isLater ? this.#politeWait(answer.afterMs, state, now) : this.backoff(state, memory, now)
+    const isRenewal = step.kind === 'request' && step.as !== 'bootstrap'
+    const outcome = isLater ? 'waiting' : answer.kind
+    const next: AgentMemory = {
+      ...memory,
+      failures: isLater ? memory.failures : memory.failures + 1,
+      // a secret that was mistyped says nothing about the key, and an approval may be waiting for that key
+      refusals: memory.refusals + (answer.kind === 'refused' && isRenewal ? 1 : 0),
+      hold: { setAt: now, until: now + waitMs, why: detail },
+    }
+    await file.save(withAttempt(next, { at: now, step: step.kind, outcome, detail }))
+    return { ...resting, step, outcome, detail, retryAt: now + waitMs }
+  }
+
+  /** Never sooner than the server said, a little later so that its callers do not return as one; never past our end. */
+  #politeWait(afterMs: number, state: AgentState, now: Instant): number {
+    const waitMs = afterMs + Math.round(fraction(this.parts.random) * Math.min(afterMs / 20, hourMs))
+    const current = activeCredential(state)
+    if (current === null) return waitMs
+    const { notBefore, notAfter } = current.certificate
+    const lastMs = notAfter - (notAfter - notBefore) / 20 - trustedNow(state.memory, now)
+    return Math.round(Math.min(waitMs, Math.max(lastMs, backoff.capMs)))
+  }
+
+  /** Shorter towards the end of the certificate: the last hours are no time for long pauses. */
+  backoff(state: AgentState, { failures }: AgentMemory, now: Instant): number {
+    const current = activeCredential(state)
+    const leftMs = current ? current.certificate.notAfter - trustedNow(state.memory, now) : Infinity
+    const capMs = Math.min(backoff.capMs, Math.max(5 * minuteMs, leftMs / 20))
+    return backoffMs({ ...backoff, capMs }, failures + 1, this.parts.random)
+  }
+
+  say(level: AgentEvent['level'], event: AgentEvent['event'], message: string): void {
+    this.parts.onEvent?.({ level, event, message })
+  }
+}
+
+export function contentOf({
+  certificate,
+  intermediates,
+}: StoredCredential): Pick<CheckInput, 'certificate' | 'candidates'> {
+  return { certificate, candidates: intermediates.map((der) => parseCertificate(der)) }
+}
+
+/** The certificate that a bearer shows. */
+export function leafOf({ identity }: CertificateBearer): Certificate {
+  const [leaf] = decodePem(identity.chainPem)
+  assert(leaf, 'a bearer shows a certificate')
+  return parseCertificate(leaf.der)
+}
