@@ -66,6 +66,7 @@ export const refusalRules = {
   overloaded: unavailable,
   'store-busy': unavailable,
   'disk-full': unavailable,
+  'clock-implausible': unavailable,
   'lint-failed': setup,
   'path-invalid': { http: 400, exit: 3 },
   // what another server said to us as a client

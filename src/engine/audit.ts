@@ -14,6 +14,7 @@ export const factActions = [
   'instance.initialised',
   'audit-log.restarted',
   'configuration.changed',
+  'clock.accepted',
   'issuer.intended',
   'issuer.created',
   'issuer.retired',

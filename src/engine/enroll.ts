@@ -20,6 +20,7 @@ import { issueCertificate, issuedBefore, signerOf, type Issuance } from './issue
 import { enrollChecks, reenrollChecks, requestChecks } from './policy.ts'
 import { gatherPolicyInput, requireProfile, type PolicyInput } from './policy-input.ts'
 import { defaultSlot } from './profile.ts'
+import { renewalIssued } from './renewal-events.ts'
 import { findRepeat } from './repeat.ts'
 
 /** The other end of the connection. Nothing here is believed except that TLS proved possession of the certificate's key. */
@@ -200,9 +201,10 @@ export async function shape(
     onReserve: async (tx) => {
       await spendSecret(tx, input)
     },
-    onCommit: async (tx) => {
+    onCommit: async (tx, record) => {
       await renewDevice(tx, device, now)
       if (approval) await useApproval(tx, approval.id)
+      await renewalIssued(engine, tx, record, now)
     },
   }
 }

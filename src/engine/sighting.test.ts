@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { dayMs } from '../base/clock.ts'
 import type { CertificateId, DeviceId } from '../base/id.ts'
 import { setStatus } from '../store/certificates.ts'
 import { recentFacts } from '../store/facts.ts'
 import { findCertificate } from '../store/inventory.ts'
+import { findRetirement } from '../store/retirements.ts'
 import {
   enrolDevice,
   forEachEngine,
@@ -14,17 +16,21 @@ import {
 } from '../../test/helpers/app.ts'
 import { createCa } from '../../test/helpers/ca.ts'
 import type { Engine } from './context.ts'
+import { defaultProfiles } from './default-profiles.ts'
 import { deviceDetails } from './inventory.ts'
+import type { ProfileInput } from './profile.ts'
 import { flushSightings, noteSighting, writeSightings } from './sighting.ts'
 
 const signal = new AbortController().signal
+
+const industrial = defaultProfiles.find(({ name }) => name === 'industrial') as ProfileInput
 
 async function statusOf(engine: Engine, id: CertificateId): Promise<string | undefined> {
   return (await findCertificate(engine.store.db, id))?.status
 }
 
 forEachEngine((start) => {
-  test('the first use of a new certificate confirms it and replaces those before it, and no later ones', async () => {
+  test('the first use of a new certificate confirms it; the one before it works until its retirement', async () => {
     const { engine, clock } = await start()
     const first = await enrolDevice(engine, 'SN-1')
     await noteSighting(engine, first.certificate)
@@ -32,29 +38,54 @@ forEachEngine((start) => {
     assert.equal(await statusOf(engine, first.record.id), 'confirmed')
 
     await clock.advance(windowOpensAt(engine, first) - clock.now())
-    const lost = await renew(engine, first)
     const used = await renew(engine, first)
-    const later = await renew(engine, first)
     await flushSightings(engine, clock.now())
     // a device that comes with its old certificate has not shown a new one
-    assert.equal(await statusOf(engine, first.record.id), 'confirmed')
     assert.equal(await statusOf(engine, used.record.id), 'issued')
 
     await clock.advance(60_000)
     await noteSighting(engine, used.certificate)
     assert.equal((await writeSightings.run(engine, clock.now(), signal, async () => {})).worked, 1)
-    const statuses = await Promise.all(
-      [first, lost, used, later].map(async ({ record }) => statusOf(engine, record.id)),
-    )
-    assert.deepEqual(statuses, ['superseded', 'superseded', 'confirmed', 'issued'])
+    const statuses = await Promise.all([first, used].map(async ({ record }) => statusOf(engine, record.id)))
+    assert.deepEqual(statuses, ['confirmed', 'confirmed'])
     const row = await findCertificate(engine.store.db, used.record.id)
     assert.equal(row?.confirmedAt, clock.now())
-    const facts = await recentFacts(engine.store.db, { limit: 3 })
-    assert.deepEqual(facts.map(({ action }) => action).toReversed(), [
-      'certificate.confirmed',
-      'certificate.superseded',
-      'certificate.superseded',
-    ])
+    const facts = await recentFacts(engine.store.db, { limit: 1 })
+    assert.deepEqual(
+      facts.map(({ action }) => action),
+      ['certificate.confirmed'],
+    )
+    assert.equal((await findRetirement(engine.store.db, first.record.id))?.dueAt, clock.now() + 7 * dayMs)
+  })
+
+  test('of several answers to one device the last one counts, and those never used end', async () => {
+    const { engine, clock } = await start()
+    const first = await enrolDevice(engine, 'SN-1')
+    await clock.advance(windowOpensAt(engine, first) - clock.now())
+    const lost = await renew(engine, first)
+    const other = await renew(engine, first)
+    const last = await renew(engine, first)
+    const statuses = async () =>
+      await Promise.all([first, lost, other, last].map(async ({ record }) => statusOf(engine, record.id)))
+    assert.deepEqual(await statuses(), ['issued', 'superseded', 'superseded', 'issued'])
+    await noteSighting(engine, lost.certificate)
+    await noteSighting(engine, last.certificate)
+    await flushSightings(engine, clock.now())
+    // the first was shown by asking with it
+    assert.deepEqual(await statuses(), ['confirmed', 'superseded', 'superseded', 'confirmed'])
+  })
+
+  test('a profile without a grace replaces at the first use', async () => {
+    const { engine, clock } = await start({ profiles: [{ ...industrial, retireAfterMs: 0 }] })
+    const first = await enrolDevice(engine, 'SN-1')
+    await clock.advance(windowOpensAt(engine, first) - clock.now())
+    const used = await renew(engine, first)
+    await noteSighting(engine, used.certificate)
+    await flushSightings(engine, clock.now())
+    assert.equal(await statusOf(engine, first.record.id), 'superseded')
+    assert.equal(await findRetirement(engine.store.db, first.record.id), null)
+    const facts = await recentFacts(engine.store.db, { limit: 1 })
+    assert.equal(facts[0]?.action, 'certificate.superseded')
   })
 
   test('a request is itself a sighting of its applicant', async () => {

@@ -1,6 +1,6 @@
 /**
  * Sightings: a device was here and proved to hold a certificate. The first sighting of a NEW certificate confirms it,
- * and only then are the ones before it retired: a device keeps what it had until it has shown what it got.
+ * and only then are the ones before it to be retired: a device keeps what it had until it has shown what it got.
  *
  * They are collected in memory and written in batches. What a crash loses is seen again at the next contact.
  */
@@ -10,13 +10,16 @@ import { Refusal } from '../base/errors.ts'
 import type { DeviceId } from '../base/id.ts'
 import { parseCertificate } from '../pki/certificate.ts'
 import type { CertificateRecord } from '../store/certificate-record.ts'
-import { confirmCertificate, supersedeOlder } from '../store/certificates.ts'
+import { confirmCertificate } from '../store/certificates.ts'
 import { recordLastSeen, type Sighting } from '../store/last-seen.ts'
 import type { Tx } from '../store/schema.ts'
+import { lockOlder } from '../store/succession.ts'
 import { actors, fact, recordFacts, subjects } from './audit.ts'
 import type { Engine } from './context.ts'
 import { findInInventory, type Applicant } from './identify.ts'
 import type { Job } from './jobs.ts'
+import { renewalConfirmed } from './renewal-events.ts'
+import { retireLater } from './retire.ts'
 
 interface Noted extends Sighting {
   readonly deviceId: DeviceId
@@ -123,7 +126,7 @@ export async function flushSightings(engine: Engine, now: Instant): Promise<numb
     for (let at = 0; at < unconfirmed.length; at += confirmationsAtOnce) {
       const some = unconfirmed.slice(at, at + confirmationsAtOnce)
       await engine.store.transaction(async (tx) => {
-        for (const one of some) await confirm(tx, one, now)
+        for (const one of some) await confirm(engine, tx, one, now)
       })
     }
   } catch (error) {
@@ -133,28 +136,26 @@ export async function flushSightings(engine: Engine, now: Instant): Promise<numb
   return noted.length
 }
 
-/** The device has shown its new certificate: the live ones before it, in the same slot, are replaced. */
-async function confirm(tx: Tx, { unconfirmed, deviceId, at }: Noted, now: Instant): Promise<void> {
-  if (unconfirmed === null || !(await confirmCertificate(tx, { id: unconfirmed.id, at }))) return
-  const { id, slot } = unconfirmed
-  const older = await supersedeOlder(tx, { deviceId, slot, beforeId: id })
-  await recordFacts(
-    tx,
-    factAbout(unconfirmed, 'certificate.confirmed', now),
-    ...older.map((one) => factAbout(one, 'certificate.superseded', now, unconfirmed)),
-  )
-}
-
-function factAbout(
-  { issuerId, serialNumber, deviceId }: CertificateRecord,
-  action: 'certificate.confirmed' | 'certificate.superseded',
+/**
+ * The device has shown its new certificate: the live ones before it, in the same slot, are to be retired. They work on for
+ * the grace that the profile names, since a device may fall back to them.
+ */
+async function confirm(
+  engine: Engine,
+  tx: Tx,
+  { unconfirmed, deviceId, at }: Noted,
   now: Instant,
-  by?: CertificateRecord,
-): ReturnType<typeof fact> {
-  return fact(now, {
-    actor: deviceId === null ? actors.system : actors.device(deviceId),
-    action,
+): Promise<void> {
+  if (unconfirmed === null || !(await confirmCertificate(tx, { id: unconfirmed.id, at }))) return
+  const { id, slot, issuerId, serialNumber } = unconfirmed
+  const confirmed = fact(now, {
+    actor: actors.device(deviceId),
+    action: 'certificate.confirmed',
     subject: subjects.certificate(issuerId, serialNumber),
-    details: { deviceId, by: by && `${by.issuerId}/${by.serialNumber}` },
+    details: { deviceId },
   })
+  await recordFacts(tx, confirmed)
+  const older = await lockOlder(tx, { deviceId, slot, beforeId: id })
+  const isRetired = await retireLater(engine, tx, { older, by: unconfirmed, at, now })
+  await renewalConfirmed(tx, unconfirmed, { at, isLast: isRetired })
 }

@@ -4,7 +4,6 @@ import type { Instant } from '../base/clock.ts'
 import type { DeviceId } from '../base/id.ts'
 import { engineOf, locked, prepared, preparedInsert, preparedRows } from './prepared.ts'
 import {
-  noCampaign,
   renewalColumns,
   renewalCounter,
   toRenewal,
@@ -47,38 +46,23 @@ function insertable(row: NewRow): NewRow {
   ) as NewRow
 }
 
-export interface LeftOut<Renewal> {
-  readonly renewal: Renewal
-  /** The open renewal that has the slot. */
-  readonly by: Pick<RenewalRecord, 'id' | 'campaignId' | 'status'>
-}
-
-export interface Planned<Renewal> {
-  readonly inserted: number
-  /** Renewals that were waiting without a campaign, and belong to it now. */
-  readonly adopted: number
-  readonly leftOut: readonly LeftOut<Renewal>[]
-}
-
 /**
- * Opens `planned` renewals. Where the slot has an open one already, a campaign takes over one that no campaign asked for
- * and nobody was asked for yet; any other keeps the slot, and the new one is left out.
+ * Opens `planned` renewals for slots that have no open one.
+ * @returns those left out, whose slot has one already
  */
 export async function insertPlannedRenewals<Renewal extends NewRenewal>(
   tx: Tx,
   renewals: readonly Renewal[],
-): Promise<Planned<Renewal>> {
+): Promise<Renewal[]> {
   const rows = renewals.map(toNewRow)
   const left = await insertNew(tx, rows)
-  const leftOut: LeftOut<Renewal>[] = []
-  let adopted = 0
+  const leftOut: Renewal[] = []
   for (const [i, row] of rows.entries()) {
     const renewal = renewals[i] as Renewal
-    if (!left.has(row)) unitEndOf(tx).add(renewalCounter(renewal, 'planned'), 1)
-    else if (await adopt(tx, renewal)) adopted += 1
-    else leftOut.push({ renewal, by: await holderOf(tx, renewal) })
+    if (left.has(row)) leftOut.push(renewal)
+    else unitEndOf(tx).add(renewalCounter(renewal, 'planned'), 1)
   }
-  return { inserted: rows.length - left.size, adopted, leftOut }
+  return leftOut
 }
 
 function toNewRow(renewal: NewRenewal): NewRow {
@@ -109,34 +93,6 @@ function toNewRow(renewal: NewRenewal): NewRow {
 }
 
 // index: renewals_open
-const updateOwner = prepared(
-  (db, p: Pick<NewRenewal, 'campaignId' | 'wave' | 'nextAt' | 'deviceId' | 'slot'>) =>
-    db
-      .updateTable('renewals')
-      .set({ campaign_id: p.campaignId, wave: p.wave, next_at: p.nextAt })
-      .where('device_id', '=', p.deviceId)
-      .where('slot', '=', p.slot)
-      .where('status', '=', sql.lit('planned'))
-      .where('campaign_id', '=', sql.lit(noCampaign))
-      .where(isOpen),
-)
-
-async function adopt(tx: Tx, renewal: NewRenewal): Promise<boolean> {
-  if (renewal.campaignId === noCampaign) return false
-  const { numAffectedRows } = await updateOwner(tx, renewal)
-  if (numAffectedRows !== 1n) return false
-  unitEndOf(tx).add(renewalCounter({ campaignId: noCampaign, wave: 0 }, 'planned'), -1)
-  unitEndOf(tx).add(renewalCounter(renewal, 'planned'), 1)
-  return true
-}
-
-async function holderOf(tx: Tx, { deviceId, slot }: NewRenewal): Promise<LeftOut<NewRenewal>['by']> {
-  const holder = await findOpenRenewal(tx, deviceId, slot)
-  // on PostgreSQL it may have ended between the two statements: left out all the same
-  return holder ?? { id: 0, campaignId: noCampaign, status: 'retired' }
-}
-
-// index: renewals_open
 const openOf = (db: Db, p: { deviceId: string; slot: string }) =>
   db
     .selectFrom('renewals')
@@ -163,6 +119,24 @@ export async function lockOpenRenewal(
   slot: string,
 ): Promise<RenewalRecord | null> {
   return first(await lockOpen(tx, { deviceId, slot }))
+}
+
+// index: renewals_open, by its first column
+const lockOpenOfDevice = prepared((db, p: { deviceId: string }) =>
+  locked(
+    db,
+    db
+      .selectFrom('renewals')
+      .select(renewalColumns)
+      .where('device_id', '=', p.deviceId)
+      .where(isOpen)
+      .orderBy('slot'),
+  ),
+)
+
+/** Of all slots of a device. */
+export async function lockOpenRenewalsOf(tx: Tx, deviceId: DeviceId): Promise<RenewalRecord[]> {
+  return (await lockOpenOfDevice(tx, { deviceId })).rows.map(toRenewal)
 }
 
 const selectById = prepared((db, p: { id: number }) =>

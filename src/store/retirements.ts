@@ -100,3 +100,11 @@ export async function deleteRetirements(tx: Tx, ids: readonly CertificateId[]): 
     ids.map((id) => ({ id })),
   )
 }
+
+const updateDue = prepared((db, p: { id: number; dueAt: Instant }) =>
+  db.updateTable('retirements').set({ due_at: p.dueAt }).where('certificate_id', '=', p.id),
+)
+
+export async function postponeRetirement(tx: Tx, id: CertificateId, dueAt: Instant): Promise<void> {
+  await updateDue(tx, { id, dueAt })
+}
