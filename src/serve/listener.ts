@@ -1,6 +1,5 @@
 /** Start and graceful end of one listening server. */
-import type { Server as HttpServer } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import type { AddressInfo, Server, Socket } from 'node:net'
 import type { Clock } from '../base/clock.ts'
 import { Refusal } from '../base/errors.ts'
 
@@ -26,8 +25,15 @@ export interface Listener {
 /** While draining: how often kept-alive connections that have become idle are closed, ms. */
 const drainStepMs = 25
 
+/** A server of HTTP tells which of its connections are idle; of others none is closed before the time-out. */
+export type ListeningServer = Server & { readonly closeIdleConnections?: () => void }
+
 /** @throws Refusal `configuration-invalid` when the address is taken or not ours */
-export async function listen(server: HttpServer, options: ListenOptions, clock: Clock): Promise<Listener> {
+export async function listen(
+  server: ListeningServer,
+  options: ListenOptions,
+  clock: Clock,
+): Promise<Listener> {
   const sockets = new Set<Socket>()
   server.on('connection', (socket: Socket) => {
     sockets.add(socket)
@@ -40,7 +46,7 @@ export async function listen(server: HttpServer, options: ListenOptions, clock: 
     const giveUpAt = clock.now() + timeoutMs
     server.close()
     while (sockets.size > 0 && clock.now() < giveUpAt) {
-      server.closeIdleConnections()
+      server.closeIdleConnections?.()
       await clock.sleep(drainStepMs)
     }
     const isFinished = sockets.size === 0
@@ -50,7 +56,7 @@ export async function listen(server: HttpServer, options: ListenOptions, clock: 
   return { port, openConnections: () => sockets.size, stop: (timeoutMs) => (stopping ??= drain(timeoutMs)) }
 }
 
-function bind(server: HttpServer, options: ListenOptions): Promise<void> {
+function bind(server: Server, options: ListenOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     const fail = (error: NodeJS.ErrnoException) => reject(bindRefusal(error, options))
     server.once('error', fail)
