@@ -27,23 +27,22 @@ export function currentRate(
 export interface Budget {
   /** Devices that may be let in. */
   readonly devices: number
-  /** From when on the next tick counts, given how many were let in. */
-  readonly tickedAt: (admitted: number) => Instant
+  /** From when on the next budget counts, when so many were let in. */
+  readonly spent: (admitted: number) => Instant
 }
 
 /**
  * A leaky bucket that holds one minute: a tick that comes late, or after a night without windows, lets in no more than
  * the rate of a minute.
- * @param tickedAt what the rate was counted from the last time; null = never, and then one device's worth is there
+ * @param tickedAt what the rate is counted from; null = nobody was let in yet, and then there is one device's worth
  * @param rate     per minute, at least 1
  */
 export function budgetOf(tickedAt: Instant | null, now: Instant, rate: number): Budget {
   const perDeviceMs = minuteMs / rate
   const from = Math.min(now, Math.max(tickedAt ?? now - Math.ceil(perDeviceMs), now - minuteMs))
-  const devices = Math.floor((now - from) / perDeviceMs)
   return {
-    devices,
-    // what was not enough for one more device is kept; what nobody wanted is not
-    tickedAt: (admitted) => (admitted >= devices ? from + Math.floor(admitted * perDeviceMs) : now),
+    devices: Math.floor((now - from) / perDeviceMs),
+    // what is not enough for one more device is kept
+    spent: (admitted) => Math.min(now, from + Math.floor(admitted * perDeviceMs)),
   }
 }

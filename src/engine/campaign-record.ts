@@ -1,4 +1,5 @@
 /** A campaign as the engine works with it: the row, its definition, and what was measured when its targets were drawn. */
+import type { Instant } from '../base/clock.ts'
 import { Refusal } from '../base/errors.ts'
 import { findCampaign, lockCampaign, type CampaignRecord } from '../store/campaigns.ts'
 import type { SelectionOutcome } from '../store/campaign-selection.ts'
@@ -15,8 +16,9 @@ export interface Snapshot {
   readonly normalDarknessPercent: number
   /** Selected devices that are no targets, by reason. */
   readonly left: Readonly<Partial<Record<SelectionOutcome, number>>>
-  /** What the brakes count from: the sums when it was started or last resumed. */
+  /** What the brakes count from: the sums when it was started or last resumed, and that instant. */
   readonly since: CampaignSums
+  readonly sinceAt: Instant
 }
 
 export interface Campaign extends Omit<CampaignRecord, 'definition'> {
@@ -30,6 +32,7 @@ export const emptySnapshot: Snapshot = {
   normalDarknessPercent: 0,
   left: {},
   since: noSums,
+  sinceAt: 0,
 }
 
 export function toCampaign(record: CampaignRecord): Campaign {

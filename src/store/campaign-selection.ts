@@ -115,8 +115,6 @@ export interface Candidate {
   readonly site: string | null
   readonly hardware: string | null
   readonly firmware: string | null
-  /** A renewal that was opened because it is due and has not asked yet: the campaign takes it over. */
-  readonly adoptedRenewalId: number | null
 }
 
 /** Those that can be targets, in the order of their device ids. */
@@ -136,7 +134,6 @@ export async function candidatePage(
       'd.site',
       'd.hardware',
       'd.firmware',
-      'r.id as renewal_id',
     ])
     .orderBy('d.id')
     .limit(limit + 1)
@@ -149,7 +146,6 @@ export async function candidatePage(
     site: row.site,
     hardware: row.hardware,
     firmware: row.firmware,
-    adoptedRenewalId: row.renewal_id,
   }))
   return pageOf(candidates, limit, ({ deviceId }) => deviceId)
 }

@@ -1,104 +1,17 @@
 /** The targets of campaigns: renewals with the name of a campaign. What a campaign does to many of them at a time. */
 import { sql, type SqlBool } from 'kysely'
 import type { Instant } from '../base/clock.ts'
-import type { CertificateId, DeviceId } from '../base/id.ts'
+import type { CertificateId } from '../base/id.ts'
 import { addCounters, readCounters } from './counters.ts'
-import { prepared, preparedInsert } from './prepared.ts'
-import type { Queries, RenewalTable, Tx } from './schema.ts'
-
-export interface NewTarget {
-  readonly campaignId: string
-  readonly wave: number
-  readonly deviceId: DeviceId
-  readonly slot: string
-  readonly certificateId: CertificateId
-  readonly notAfter: Instant
-  readonly connectivity: string
-  readonly site: string | null
-  readonly createdAt: Instant
-}
-
-type Row = Omit<RenewalTable, 'id'>
-
-const insertRows = preparedInsert<Row>((db, rows) =>
-  db
-    .insertInto('renewals')
-    .values(
-      rows.map((row) => ({
-        campaign_id: row.campaign_id,
-        wave: row.wave,
-        device_id: row.device_id,
-        slot: row.slot,
-        certificate_id: row.certificate_id,
-        not_after: row.not_after,
-        connectivity: row.connectivity,
-        site: row.site,
-        status: row.status,
-        rung: row.rung,
-        attempt: row.attempt,
-        next_at: row.next_at,
-        created_at: row.created_at,
-      })),
-    )
-    // index: renewals_open
-    .onConflict((at) => at.doNothing()),
-)
-
-/** @returns how many were inserted; the others have an open renewal already */
-export async function insertTargets(tx: Tx, targets: readonly NewTarget[]): Promise<number> {
-  const rows = targets.map(toRow)
-  const left = await insertRows(tx, rows)
-  for (const row of rows) if (!left.has(row)) addCounters(tx, count(row.campaign_id, row.wave, 'planned', 1))
-  return rows.length - left.size
-}
-
-function toRow(target: NewTarget): Row {
-  return {
-    campaign_id: target.campaignId,
-    wave: target.wave,
-    device_id: target.deviceId,
-    slot: target.slot,
-    certificate_id: target.certificateId,
-    not_after: target.notAfter,
-    connectivity: target.connectivity,
-    site: target.site,
-    status: 'planned',
-    rung: 0,
-    attempt: 0,
-    next_at: null,
-    new_certificate_id: null,
-    triggered_at: null,
-    issued_at: null,
-    delivered_at: null,
-    stored_at: null,
-    confirmed_at: null,
-    ended_at: null,
-    reason: null,
-    assignee: null,
-    created_at: target.createdAt,
-  }
-}
-
-const updateAdopted = prepared((db, p: { id: number; campaignId: string; wave: number }) =>
-  db
-    .updateTable('renewals')
-    .set({ campaign_id: p.campaignId, wave: p.wave, next_at: null, rung: 0, attempt: 0 })
-    .where('id', '=', p.id)
-    .where('campaign_id', '=', '')
-    .where('status', '=', sql.lit('planned')),
-)
-
-/** Takes over a renewal that was opened because it is due. @returns false when it has asked meanwhile */
-export async function adoptTarget(
-  tx: Tx,
-  target: { readonly id: number; readonly campaignId: string; readonly wave: number },
-): Promise<boolean> {
-  const { numAffectedRows } = await updateAdopted(tx, target)
-  if (numAffectedRows !== 1n) return false
-  addCounters(tx, count('', 0, 'planned', -1))
-  addCounters(tx, count(target.campaignId, target.wave, 'planned', 1))
-  return true
-}
+import { prepared } from './prepared.ts'
+import {
+  renewalColumns,
+  renewalCounter,
+  toRenewal,
+  type RenewalRecord,
+  type RenewalStatus,
+} from './renewal-record.ts'
+import type { Queries, Tx } from './schema.ts'
 
 /** Deletes up to `limit` targets of a draft. @returns how many; 0 when none is left */
 export async function deleteTargets(tx: Tx, campaignId: string, limit: number): Promise<number> {
@@ -120,18 +33,14 @@ export async function deleteTargets(tx: Tx, campaignId: string, limit: number): 
       rows.map(({ id }) => id),
     )
     .execute()
-  for (const { wave, status } of rows) addCounters(tx, count(campaignId, wave, status, -1))
+  for (const { wave, status } of rows)
+    addCounters(tx, { [renewalCounter({ campaignId, wave }, status as RenewalStatus)]: -1 })
   return rows.length
 }
 
 /** A planned target that was not let in yet, and what its device is now. */
 export interface WaitingTarget {
-  readonly id: number
-  readonly campaignId: string
-  readonly wave: number
-  readonly deviceId: DeviceId
-  readonly slot: string
-  readonly certificateId: CertificateId
+  readonly renewal: RenewalRecord
   readonly device: {
     readonly state: string
     readonly profile: string
@@ -145,6 +54,7 @@ export interface WaitingTarget {
     readonly id: CertificateId
     readonly status: string
     readonly issuedAt: Instant | null
+    readonly confirmedAt: Instant | null
   } | null
 }
 
@@ -185,31 +95,24 @@ export async function waitingTargets(q: Queries, request: WaitingRequest): Promi
     query = query.where((each) => each.or([each('r.site', 'is', null), each('r.site', 'not in', [...names])]))
   }
   const rows = await query
+    .select(renewalColumns.map((name) => `r.${name}` as const))
     .select([
-      'r.id',
-      'r.device_id',
-      'r.slot',
-      'r.certificate_id',
       'd.state',
       'd.profile',
       'd.cohort',
       'd.batch',
-      'd.site',
+      'd.site as device_site',
       'd.tags',
       'c.id as current_id',
       'c.status as current_status',
       'c.issued_at as current_issued_at',
+      'c.confirmed_at as current_confirmed_at',
     ])
     .orderBy('r.id')
     .limit(limit)
     .execute()
   return rows.map((row) => ({
-    id: row.id,
-    campaignId,
-    wave,
-    deviceId: row.device_id as DeviceId,
-    slot: row.slot,
-    certificateId: row.certificate_id as CertificateId,
+    renewal: toRenewal(row),
     device:
       row.state === null || row.profile === null
         ? null
@@ -218,7 +121,7 @@ export async function waitingTargets(q: Queries, request: WaitingRequest): Promi
             profile: row.profile,
             cohort: row.cohort,
             batch: row.batch,
-            site: row.site,
+            site: row.device_site,
             tags: JSON.parse(row.tags ?? '{}') as Record<string, string>,
           },
     current:
@@ -228,53 +131,182 @@ export async function waitingTargets(q: Queries, request: WaitingRequest): Promi
             id: row.current_id as CertificateId,
             status: row.current_status ?? '',
             issuedAt: row.current_issued_at,
+            confirmedAt: row.current_confirmed_at,
           },
   }))
 }
 
-const updateAdmitted = prepared((db, p: { id: number; at: Instant }) =>
+// Two statements, so that each of the two conditions is a constant that its partial index knows.
+const selectPlanned = prepared((db, p: { campaignId: string; limit: number }) =>
   db
-    .updateTable('renewals')
-    .set({ next_at: p.at })
-    .where('id', '=', p.id)
+    .selectFrom('renewals')
+    .select(renewalColumns)
+    // index: renewals_planned
+    .where('campaign_id', '=', p.campaignId)
     .where('status', '=', sql.lit('planned'))
-    .where('next_at', 'is', null),
+    .limit(p.limit),
+)
+const selectTriggered = prepared((db, p: { campaignId: string; limit: number }) =>
+  db
+    .selectFrom('renewals')
+    .select(renewalColumns)
+    // index: renewals_unfinished
+    .where('campaign_id', '=', p.campaignId)
+    .where('status', '=', sql.lit('triggered'))
+    .limit(p.limit),
 )
 
-/** Its turn has come: the next pass asks the device. @returns false when something else moved it meanwhile */
-export async function admitTarget(tx: Tx, id: number, at: Instant): Promise<boolean> {
-  return (await updateAdmitted(tx, { id, at })).numAffectedRows === 1n
+/** Some that have no new certificate and are not on the field list, for a campaign that lets them go. */
+export async function targetsWithoutAnswer(
+  tx: Tx,
+  campaignId: string,
+  status: 'planned' | 'triggered',
+  limit: number,
+): Promise<RenewalRecord[]> {
+  const select = status === 'planned' ? selectPlanned : selectTriggered
+  return (await select(tx, { campaignId, limit })).rows.map(toRenewal)
 }
 
-/** `campaign.<name>.<wave>.<status>`, or `renewals.<status>` without a campaign. */
-export function count(campaignId: string, wave: number, status: string, by: number): Record<string, number> {
-  return { [campaignId === '' ? `renewals.${status}` : `campaign.${campaignId}.${wave}.${status}`]: by }
+export interface OverdueRequest {
+  readonly campaignId: string
+  /** By connectivity: asked before this instant, and after `since`, it should have answered. */
+  readonly askedBefore: ReadonlyMap<string, Instant>
+  /** By connectivity: with a certificate issued before this instant, it should have been heard from. */
+  readonly issuedBefore: ReadonlyMap<string, Instant>
+  /** Epoch ms: nothing from before counts. */
+  readonly since: Instant
 }
 
-/** What a campaign counts besides statuses: `campaign.<name>.outcome.<word>`. */
-export function countOutcome(campaignId: string, word: string, by = 1): Record<string, number> {
-  return { [`campaign.${campaignId}.outcome.${word}`]: by }
+export interface OverdueCounts {
+  /** Asked, without a new certificate in time; on the field list included. */
+  readonly timedOut: number
+  /** With a new certificate that was not used in time; on the field list included. */
+  readonly silent: number
 }
 
-export interface CampaignCounts {
-  /** By wave, then by status of the renewal. */
-  readonly waves: ReadonlyMap<number, ReadonlyMap<string, number>>
-  /** By word: `failed`, `rejected`, `removed`. */
-  readonly outcomes: ReadonlyMap<string, number>
-}
+const wholeCount = sql<number>`cast(count(*) as bigint)`.as('count')
 
-/** From the sums, not from the rows. */
-export async function campaignCounts(q: Queries, campaignId: string): Promise<CampaignCounts> {
-  const prefix = `campaign.${campaignId}.`
-  const waves = new Map<number, Map<string, number>>()
-  const outcomes = new Map<string, number>()
-  for (const [name, value] of await readCounters(q, prefix)) {
-    const [first = '', word = ''] = name.slice(prefix.length).split('.')
-    if (first === 'outcome') outcomes.set(word, value)
-    else if (/^[0-9]+$/.test(first)) {
-      const wave = waves.get(Number(first)) ?? new Map<string, number>()
-      waves.set(Number(first), wave.set(word, value))
-    }
+// index: renewals_unfinished, without the rows
+const countTriggered = prepared(
+  (db, p: { campaignId: string; connectivity: string; since: Instant; before: Instant }) =>
+    db
+      .selectFrom('renewals')
+      .select(wholeCount)
+      .where('campaign_id', '=', p.campaignId)
+      .where('status', '=', sql.lit('triggered'))
+      .where('connectivity', '=', p.connectivity)
+      .where('triggered_at', '>=', p.since)
+      .where('triggered_at', '<', p.before),
+)
+const countIssued = prepared(
+  (db, p: { campaignId: string; connectivity: string; since: Instant; before: Instant }) =>
+    db
+      .selectFrom('renewals')
+      .select(wholeCount)
+      .where('campaign_id', '=', p.campaignId)
+      .where('status', '=', sql.lit('issued'))
+      .where('connectivity', '=', p.connectivity)
+      .where('issued_at', '>=', p.since)
+      .where('issued_at', '<', p.before),
+)
+const countEscalated = prepared((db, p: { campaignId: string; since: Instant }) =>
+  db
+    .selectFrom('renewals')
+    .select([wholeCount, sql<number>`cast(count(issued_at) as bigint)`.as('with_certificate')])
+    .where('campaign_id', '=', p.campaignId)
+    .where('status', '=', sql.lit('escalated'))
+    .where(sql<SqlBool>`coalesce(issued_at, triggered_at, ${p.since}) >= ${p.since}`),
+)
+
+/** Counts from an index of the unfinished alone: what has ended costs nothing. */
+export async function countOverdue(q: Queries, request: OverdueRequest): Promise<OverdueCounts> {
+  const { campaignId, askedBefore, issuedBefore, since } = request
+  let timedOut = 0
+  let silent = 0
+  for (const [connectivity, before] of askedBefore) {
+    const { rows } = await countTriggered(q, { campaignId, connectivity, since, before })
+    timedOut += rows[0]?.count ?? 0
   }
-  return { waves, outcomes }
+  for (const [connectivity, before] of issuedBefore) {
+    const { rows } = await countIssued(q, { campaignId, connectivity, since, before })
+    silent += rows[0]?.count ?? 0
+  }
+  const escalated = (await countEscalated(q, { campaignId, since })).rows[0]
+  const withCertificate = escalated?.with_certificate ?? 0
+  return {
+    timedOut: timedOut + (escalated?.count ?? 0) - withCertificate,
+    silent: silent + withCertificate,
+  }
+}
+
+/** What devices and enrolment report: `failed`, `rejected`. By target once. */
+export type TargetOutcome = 'failed' | 'rejected'
+
+/** `campaign-outcome.<id>.<wave>.<outcome>`. */
+export function countOutcome(
+  tx: Tx,
+  { campaignId, wave }: Pick<RenewalRecord, 'campaignId' | 'wave'>,
+  outcome: TargetOutcome,
+): void {
+  addCounters(tx, { [`campaign-outcome.${campaignId}.${wave}.${outcome}`]: 1 })
+}
+
+/** By wave. From the sums, not from the rows. */
+export async function outcomesOf(
+  q: Queries,
+  campaignId: string,
+): Promise<ReadonlyMap<number, Readonly<Record<TargetOutcome, number>>>> {
+  const prefix = `campaign-outcome.${campaignId}.`
+  const waves = new Map<number, Record<TargetOutcome, number>>()
+  for (const [name, value] of await readCounters(q, prefix)) {
+    const [wave = '', outcome = ''] = name.slice(prefix.length).split('.')
+    const counts = waves.get(Number(wave)) ?? { failed: 0, rejected: 0 }
+    if (outcome === 'failed' || outcome === 'rejected') counts[outcome] = value
+    waves.set(Number(wave), counts)
+  }
+  return waves
+}
+
+const insertFailure = prepared(
+  (db, p: { renewalId: number; deviceId: string; channel: string; detail: string; at: Instant }) =>
+    db
+      .insertInto('renewal_attempts')
+      .values({
+        renewal_id: p.renewalId,
+        device_id: p.deviceId,
+        rung: 0,
+        attempt: 0,
+        channel: p.channel,
+        status: 'failed',
+        detail: p.detail,
+        at: p.at,
+        updated_at: p.at,
+      })
+      .onConflict((on) => on.columns(['renewal_id', 'rung', 'attempt', 'channel']).doNothing()),
+)
+
+/**
+ * Puts a failure that the device or the enrolment reports beside the attempts of its renewal, where people look for what
+ * happened; attempt 0 of rung 0 is none of the ladder's own.
+ * @returns false when one was on record already
+ */
+export async function noteFailure(
+  tx: Tx,
+  failure: {
+    readonly renewal: Pick<RenewalRecord, 'id' | 'deviceId'>
+    /** Who reports it. */
+    readonly channel: 'device' | 'enrolment'
+    readonly detail: string
+    readonly at: Instant
+  },
+): Promise<boolean> {
+  const { renewal, channel, detail, at } = failure
+  const { numAffectedRows } = await insertFailure(tx, {
+    renewalId: renewal.id,
+    deviceId: renewal.deviceId,
+    channel,
+    detail,
+    at,
+  })
+  return numAffectedRows === 1n
 }

@@ -128,6 +128,20 @@ export async function openCampaigns(q: Queries): Promise<CampaignRecord[]> {
   return (await selectOpen(q, {})).rows.map(toRecord)
 }
 
+const selectEnding = prepared((db) =>
+  db
+    .selectFrom('campaigns')
+    .select(columns)
+    .where('status', '=', sql.lit('aborted'))
+    .where('ended_at', 'is', null)
+    .orderBy('id'),
+)
+
+/** Aborted ones that still hold devices. The table has a row for each campaign ever, which is not many. */
+export async function endingCampaigns(q: Queries): Promise<CampaignRecord[]> {
+  return (await selectEnding(q, {})).rows.map(toRecord)
+}
+
 /** In the order of their names. */
 export async function listCampaigns(
   q: Queries,
