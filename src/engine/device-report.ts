@@ -3,7 +3,9 @@ import { sha256Hex } from '../base/bytes.ts'
 import type { DeviceId } from '../base/id.ts'
 import type { CertificateRecord } from '../store/certificate-record.ts'
 import { listCertificates } from '../store/inventory.ts'
+import type { Instant } from '../base/clock.ts'
 import type { Engine } from './context.ts'
+import { renewalStored } from './renewal-events.ts'
 
 export const reportStates = ['stored', 'confirmed', 'failed'] as const
 export type ReportState = (typeof reportStates)[number]
@@ -26,4 +28,16 @@ export async function findLiveByHash(
     if (found) return found
   }
   return null
+}
+
+/** The device says that this certificate is on persistent storage. Idempotent. */
+export async function reportStored(
+  { store }: Engine,
+  { id, deviceId, slot }: CertificateRecord,
+  now: Instant,
+): Promise<void> {
+  if (deviceId === null) return
+  await store.transaction(async (tx) => {
+    await renewalStored(tx, { deviceId, slot, certificateId: id, now })
+  })
 }

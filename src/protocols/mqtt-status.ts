@@ -9,7 +9,7 @@ import type { DeviceId } from '../base/id.ts'
 import { printable } from '../base/text.ts'
 import type { Engine } from '../engine/context.ts'
 import type { ConnectedPeer } from '../engine/device-connection.ts'
-import { findLiveByHash, reportStates, type ReportState } from '../engine/device-report.ts'
+import { findLiveByHash, reportStates, reportStored, type ReportState } from '../engine/device-report.ts'
 import { parseCertificate } from '../pki/certificate.ts'
 import { parsePublicKey } from '../pki/key.ts'
 import { isProof, statusToSign } from '../pki/mqtt-proof.ts'
@@ -52,6 +52,9 @@ async function take(engine: Engine, { deviceId, payload, connection }: MqttRepor
   if (certificate === null) {
     throw new Refusal('certificate-unknown', `device ${deviceId} has no live certificate of this hash`)
   }
+  if (state === 'stored') await reportStored(engine, certificate, engine.clock.now())
+  if (state === 'failed')
+    engine.log.warn({ device: deviceId }, 'a device says that its new certificate is no good')
   if (state === 'confirmed') {
     requireUse(certificate, {
       connection,
