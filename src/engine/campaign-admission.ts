@@ -6,37 +6,32 @@ import { isInWindow } from './campaign-cron.ts'
 import type { CampaignDefinition, CampaignSelection } from './campaign-definition.ts'
 import { defaultCampaignSettings } from './campaign-settings.ts'
 import type { EngineSettings } from './context.ts'
+import type { AbandonReason } from './renewal-step.ts'
 
-/** Reasons of targets that are given up before they are asked, beside those of renewal-step.ts. */
-export type AdmissionReason =
-  | 'device-quarantined'
-  | 'device-decommissioned'
-  | 'certificate-revoked'
-  | 'no-longer-selected'
+/** `change`: let in, or moved to what its device did by itself. `abandon`: given up before it is asked. */
+export type Admission = { readonly change: RenewalChange } | { readonly abandon: AbandonReason }
 
-/** What becomes of a target whose turn has come: let in, moved to what its device did by itself, or given up. */
+/** What becomes of a target whose turn has come. */
 export function admissionOf(
   { renewal, device, current }: WaitingTarget,
   selection: CampaignSelection,
   now: Instant,
-): RenewalChange {
-  if (device === null || device.state === 'decommissioned') return abandoned('device-decommissioned', now)
-  if (device.state === 'quarantined') return abandoned('device-quarantined', now)
-  if (current === null) return abandoned('certificate-revoked', now)
+): Admission {
+  if (device === null || device.state === 'decommissioned') return { abandon: 'device-decommissioned' }
+  if (device.state === 'quarantined') return { abandon: 'device-quarantined' }
+  if (current === null) return { abandon: 'certificate-revoked' }
   if (current.id !== renewal.certificateId) {
     const issuedAt = current.issuedAt ?? now
     const renewed = { newCertificateId: current.id, issuedAt }
     if (current.status === 'confirmed')
-      return { ...renewed, status: 'confirmed', nextAt: null, confirmedAt: current.confirmedAt ?? now }
+      return {
+        change: { ...renewed, status: 'confirmed', nextAt: null, confirmedAt: current.confirmedAt ?? now },
+      }
     // the next pass looks whether it is used
-    return { ...renewed, status: 'issued', nextAt: now }
+    return { change: { ...renewed, status: 'issued', nextAt: now } }
   }
-  if (!isStillSelected(device, selection)) return abandoned('no-longer-selected', now)
-  return { nextAt: now }
-}
-
-function abandoned(reason: AdmissionReason, now: Instant): RenewalChange {
-  return { status: 'abandoned', reason, nextAt: null, endedAt: now }
+  if (!isStillSelected(device, selection)) return { abandon: 'no-longer-selected' }
+  return { change: { nextAt: now } }
 }
 
 /** By what the record of the device says; its certificate and its last contact were looked at when it was drawn. */

@@ -11,6 +11,7 @@ import { fact, recordFacts, subjects } from './audit.ts'
 import { requireCampaign, requireLocked } from './campaign-record.ts'
 import type { CampaignOrder } from './campaign-state.ts'
 import type { Engine } from './context.ts'
+import { abandonRenewal } from './renewal-events.ts'
 import { resolvedReason, type AbandonReason } from './renewal-step.ts'
 
 /**
@@ -27,20 +28,14 @@ export async function skipTarget(
     const { status } = target
     if (status !== 'planned' && status !== 'triggered' && status !== 'escalated')
       throw new Refusal('campaign-state', `${deviceId} is ${status} in ${id}: there is nothing to skip`)
-    const change = {
-      status: 'abandoned',
-      reason: 'skipped' satisfies AbandonReason,
-      nextAt: null,
-      endedAt: now,
-    } as const
-    await updateRenewal(tx, target, change)
+    await abandonRenewal(tx, target, { reason: 'skipped', actor }, now)
     const why = reason === undefined ? {} : { reason }
     const action = 'campaign.target-skipped'
     await recordFacts(
       tx,
       fact(now, { actor, action, subject: subjects.campaign(id), details: { deviceId }, ...why }),
     )
-    return { ...target, ...change }
+    return { ...target, status: 'abandoned', reason: 'skipped' satisfies AbandonReason }
   })
 }
 

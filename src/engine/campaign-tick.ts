@@ -13,8 +13,7 @@ import {
   type WaveRecord,
 } from '../store/campaigns.ts'
 import { targetsWithoutAnswer, waitingTargets } from '../store/campaign-targets.ts'
-import type { RenewalRecord } from '../store/renewal-record.ts'
-import { updateRenewals } from '../store/renewals.ts'
+import { updateRenewals, type RenewalChange } from '../store/renewals.ts'
 import type { Tx } from '../store/schema.ts'
 import { actors, fact, recordFacts, subjects, type FactAction, type FactDetails } from './audit.ts'
 import { admissionOf, openSites } from './campaign-admission.ts'
@@ -25,6 +24,9 @@ import { campaignProgress, noCounts, type CampaignProgress } from './campaign-su
 import { movedWaves } from './campaign-waves.ts'
 import type { Engine } from './context.ts'
 import type { Fence, JobResult } from './jobs.ts'
+import { abandonRenewal } from './renewal-events.ts'
+import type { AbandonReason } from './renewal-step.ts'
+import { enqueueRetraction } from './retraction.ts'
 
 /** Targets in one transaction: others write between them. */
 const chunkSize = 1_000
@@ -222,12 +224,17 @@ async function admitChunk(
   if (budget.devices === 0) return stop
   const limit = Math.min(chunkSize, budget.devices)
   const targets = await waitingTargets(tx, { campaignId: id, wave, afterId, limit, sites })
-  const changes = targets.map((target) => ({
-    before: target.renewal,
-    change: admissionOf(target, definition.selection, now),
-  }))
+  let admitted = 0
+  const changes: Parameters<typeof updateRenewals>[1][number][] = []
+  for (const target of targets) {
+    const before = target.renewal
+    const admission = admissionOf(target, definition.selection, now)
+    if ('abandon' in admission)
+      await abandonRenewal(tx, before, { reason: admission.abandon, actor: campaignActor }, now)
+    else changes.push({ before, change: admission.change })
+    if ('change' in admission && admission.change.status === undefined) admitted++
+  }
   await updateRenewals(tx, changes)
-  const admitted = changes.filter(({ change }) => change.status === undefined).length
   const tickedAt = budget.spent(admitted)
   await updateCampaign(tx, id, { admitted: campaign.admitted + admitted, tickedAt })
   const isLast = targets.length < limit
@@ -263,6 +270,7 @@ async function letGo(
         tx,
         targets.map((before) => ({ before, change: givenUp(reason, now) })),
       )
+      for (const target of targets) await enqueueRetraction(tx, now, target)
       return targets.length
     })
     worked += count
@@ -271,6 +279,6 @@ async function letGo(
   return { worked, isBehind: true }
 }
 
-function givenUp(reason: string, now: Instant): Partial<RenewalRecord> {
+function givenUp(reason: AbandonReason, now: Instant): RenewalChange {
   return { status: 'abandoned', reason, nextAt: null, endedAt: now }
 }

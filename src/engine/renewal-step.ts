@@ -30,6 +30,10 @@ export type AbandonReason =
   | 'device-quarantined'
   | 'device-decommissioned'
   | 'campaign-aborted'
+  /** The device does not match the selection of its campaign any more. */
+  | 'no-longer-selected'
+  /** The campaign came to its end time before the device was asked. */
+  | 'rollout-ended'
   | 'skipped'
 
 /** The reason of a renewal that climbs its ladder again because a person has dealt with the device. */
