@@ -95,6 +95,7 @@ function engineSettings(config: Config): EngineSettings {
     renewal: renewalSettings(config),
     campaigns: config.campaigns,
     sites: config.sites,
+    crl: config.crl,
   }
 }
 

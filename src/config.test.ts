@@ -96,6 +96,7 @@ for (const yaml of [
   'est: { port: 1 }',
   'est: { port: 65535 }',
   'est: { headersTimeout: 2m, requestTimeout: 2m }',
+  'crl: { period: 84h }',
 ]) {
   test(`accepts ${yaml}`, async () => {
     assert.deepEqual(await problemsOf(yaml), [])
@@ -122,6 +123,7 @@ const contradictions: readonly [string, RegExp][] = [
   ['est: { clientCertHeader: true }', /needs est\.proxyFingerprint/],
   [`est: { proxyFingerprint: ${'a'.repeat(64)} }`, /has no effect without est\.clientCertHeader/],
   ['status: { port: 8443 }', /^perennial\.yaml:1: est\.port and status\.port are both 8443/],
+  ['crl: { period: 4d }', /crl\.lifetime is shorter than two/],
   ['est: { requestTimeout: 19s }', /est\.requestTimeout is shorter than est\.headersTimeout/],
   ['mqtt: { port: 8443 }', /^perennial\.yaml:1: est\.port and mqtt\.port are both 8443/],
   ['mqtt: { broker: external }', /^perennial\.yaml:1: mqtt\.broker: external needs mqtt\.url/],

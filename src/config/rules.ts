@@ -39,6 +39,13 @@ export const rules: readonly Rule[] = [
         : null,
   },
   {
+    keys: ['crl.lifetime', 'crl.period'],
+    check: ({ crl }) =>
+      crl.lifetimeMs < 2 * crl.periodMs
+        ? 'crl.lifetime is shorter than two of crl.period: one CRL that comes late would have verifiers refuse every device'
+        : null,
+  },
+  {
     keys: ['status.port', 'est.port'],
     check: ({ est, status }) => samePort('est', est, 'status', status),
   },

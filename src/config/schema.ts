@@ -3,6 +3,7 @@
  * entries and have their own schema in `profiles.ts`.
  */
 import { choice, choices, duration, flag, integer, list, optionalText, section, text } from './knob.ts'
+import { crlSection } from './crl-section.ts'
 import { mqttSection } from './mqtt-section.ts'
 import { renewalSection } from './renewal-section.ts'
 import { sightingsSection } from './sightings-section.ts'
@@ -127,7 +128,7 @@ export const schema = section('Configuration of a Perennial installation.', {
     }),
   }),
 
-  status: section('The plain HTTP endpoint of verifiers: CA certificates (AIA); later CRLs and OCSP.', {
+  status: section('The plain HTTP endpoint of verifiers: CA certificates (AIA) and CRLs.', {
     host: text({
       description: 'Address to listen on; verifiers come from outside.',
       pattern: host,
@@ -201,6 +202,7 @@ export const schema = section('Configuration of a Perennial installation.', {
   renewal: renewalSection,
   campaigns: campaignsSection,
   sightings: sightingsSection,
+  crl: crlSection,
 
   recovery: section('After a crash.', {
     abandonAfter: duration({

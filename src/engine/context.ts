@@ -6,6 +6,7 @@ import type { Random } from '../base/random.ts'
 import type { CertificateRecord } from '../store/certificates.ts'
 import type { Store } from '../store/open.ts'
 import type { CheckpointFile } from './checkpoint.ts'
+import type { CrlSettings } from './crl-settings.ts'
 import type { NoteSigner } from './signed-note.ts'
 import type { CampaignSettings, Site } from './campaign-settings.ts'
 import type { EnrollOutcome } from './enroll.ts'
@@ -40,6 +41,8 @@ export interface EngineSettings {
   /** How long a repeat waits for the request that it repeats, when that one is at work in another process. */
   readonly repeatWaitMs: number
   readonly renewal: RenewalSettings
+  /** Absent: `defaultCrlSettings`. */
+  readonly crl?: CrlSettings
   /**
    * The channels that the configuration names, whether or not their link is up: a rung of any other is passed over.
    * Absent: those that there are.

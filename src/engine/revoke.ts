@@ -153,7 +153,9 @@ async function revokeAll(
     }),
   )
   await recordFacts(tx, ...facts)
-  return done.map((record) => ({ ...record, status: 'revoked', reason, revokedAt: now }))
+  return done.map((record) =>
+    Object.assign({}, record, { status: 'revoked' as const, reason, revokedAt: now }),
+  )
 }
 
 function words(note: string | null | undefined): { reason?: string } {

@@ -1,9 +1,11 @@
 /** Which jobs run where. */
 import type { App } from '../app.ts'
 import { hourMs } from '../base/clock.ts'
+import { crlJob } from '../engine/crl-publish.ts'
 import { indexFingerprintsJob } from '../engine/fingerprints.ts'
 import type { Job } from '../engine/jobs.ts'
 import { recoverReservations } from '../engine/recover.ts'
+import { revocationJob } from '../engine/revoke-batch.ts'
 import { sealJob } from '../engine/seal.ts'
 import { writeSightings } from '../engine/sighting.ts'
 import type { ServerIdentity } from '../protocols/tls-server.ts'
@@ -14,6 +16,8 @@ export function platformJobs({ config }: App): Job[] {
   return [
     sealJob(config.audit.sealIntervalMs),
     recoverReservations,
+    revocationJob,
+    crlJob,
     ...(config.sightings.token === null ? [] : [indexFingerprintsJob]),
   ]
 }
