@@ -17,6 +17,7 @@ import {
   type DeviceListOptions,
 } from './device-list.ts'
 import { deviceSource } from './device-records.ts'
+import { showWhy } from './device-why.ts'
 import { registerSet } from './device-set.ts'
 import { addExamples } from './examples.ts'
 import { runImport } from './import.ts'
@@ -182,6 +183,16 @@ function registerList(device: Command, cli: CliContext): void {
       .addArgument(new Argument('<id>', 'device id').argParser(deviceIdArgument))
       .action(async (id: DeviceId) => await showDevice(cli, id)),
     [{ say: 'One device', run: 'perennial device show SN-0001' }],
+  )
+  addExamples(
+    device
+      .command('why')
+      .description(
+        'will it survive the end of its certificate, what blocks it, what happened, what comes next',
+      )
+      .addArgument(new Argument('<id>', 'device id').argParser(deviceIdArgument))
+      .action(async (id: DeviceId) => await showWhy(cli, id)),
+    [{ say: 'In plain words', run: 'perennial device why SN-0001' }],
   )
 }
 

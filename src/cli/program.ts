@@ -53,9 +53,21 @@ export const nouns: readonly Noun[] = [
   },
   {
     name: 'device',
-    summary: 'register, import, list and approve devices',
+    summary: 'register, import, list and approve devices, and why one will survive',
     group: inventory,
     load: async () => (await import('./device.ts')).registerDevice,
+  },
+  {
+    name: 'renewal',
+    summary: 'list and show renewals: of a device, of a campaign',
+    group: inventory,
+    load: async () => (await import('./renewal.ts')).registerRenewal,
+  },
+  {
+    name: 'field',
+    summary: 'devices that need a person: list, assign, resolve, export',
+    group: inventory,
+    load: async () => (await import('./field.ts')).registerField,
   },
   {
     name: 'cert',

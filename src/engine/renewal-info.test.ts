@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { enrolDevice, forEachEngine, testActor, type Enrolled } from '../../test/helpers/app.ts'
+import { enrolDevice, forEachEngine, type Enrolled } from '../../test/helpers/app.ts'
+import { putCampaign, putRenewal } from '../../test/helpers/renewals.ts'
 import { dayMs, hourMs, minuteMs, type Instant } from '../base/clock.ts'
 import type { DeviceId } from '../base/id.ts'
-import { insertCampaign, updateCampaign, type CampaignStatus } from '../store/campaigns.ts'
+import { updateCampaign, type CampaignStatus } from '../store/campaigns.ts'
 import { updateDevice } from '../store/devices.ts'
 import { updateIssuer } from '../store/issuers.ts'
-import { admitPlanned, findOpenRenewal, insertPlannedRenewals, updateRenewal } from '../store/renewals.ts'
-import { parseCampaignDefinition } from './campaign-read.ts'
-import { emptySnapshot, writtenDefinition } from './campaign-record.ts'
+import { findOpenRenewal, updateRenewal } from '../store/renewals.ts'
 import type { Engine } from './context.ts'
 import { renewalDueAt } from './renewal-hint.ts'
 import { renewalInfo } from './renewal-info.ts'
@@ -23,43 +22,9 @@ async function startOf(engine: Engine, { record }: Enrolled, now: Instant): Prom
 }
 
 /** A campaign with these devices as its one wave. */
-async function campaignOf(engine: Engine, devices: readonly Enrolled[], now: Instant): Promise<void> {
-  const definition = parseCampaignDefinition(
-    { selection: { all: true }, rollout: { maximumPerMinute: rate } },
-    now,
-  )
-  await engine.store.transaction(async (tx) => {
-    await insertCampaign(tx, {
-      id: 'c1',
-      name: 'c1',
-      status: 'draft',
-      definition: writtenDefinition({ definition, snapshot: emptySnapshot }),
-      revision: 1,
-      reason: null,
-      createdAt: now,
-      createdBy: testActor,
-      startedAt: null,
-      pausedAt: null,
-      endedAt: null,
-      tickedAt: null,
-      admitted: 0,
-    })
-    await insertPlannedRenewals(
-      tx,
-      devices.map(({ record }) => ({
-        campaignId: 'c1',
-        wave: 0,
-        deviceId: record.deviceId as DeviceId,
-        slot: record.slot,
-        certificateId: record.id,
-        notAfter: record.notAfter,
-        connectivity: 'weekly',
-        site: null,
-        nextAt: null,
-        createdAt: now,
-      })),
-    )
-  })
+async function campaignOf(engine: Engine, devices: readonly Enrolled[]): Promise<void> {
+  await putCampaign(engine, { id: 'c1', maximumPerMinute: rate })
+  for (const device of devices) await putRenewal(engine, device, { campaignId: 'c1' })
 }
 
 forEachEngine((start) => {
@@ -75,7 +40,7 @@ forEachEngine((start) => {
       await engine.store.transaction((tx) => updateCampaign(tx, 'c1', { status }))
       now += minuteMs
     }
-    await campaignOf(engine, devices, now)
+    await campaignOf(engine, devices)
     assert.equal(await startOf(engine, device, now), dueAt, 'a campaign that is only drawn changes nothing')
 
     await becomes('running')
@@ -90,13 +55,11 @@ forEachEngine((start) => {
     assert.ok((await startOf(engine, device, now)) >= Math.min(now + dayMs, latest) - 1_000)
 
     await becomes('running')
-    await engine.store.transaction((tx) =>
-      admitPlanned(tx, { campaignId: 'c1', wave: 0, limit: 100, nextAt: now }),
-    )
-    assert.equal(await startOf(engine, device, now + hourMs), Math.floor(now / 1_000) * 1_000)
-
     const open = await findOpenRenewal(engine.store.db, record.deviceId as DeviceId, record.slot)
     assert.ok(open)
+    await engine.store.transaction((tx) => updateRenewal(tx, open, { nextAt: now }))
+    assert.equal(await startOf(engine, device, now + hourMs), Math.floor(now / 1_000) * 1_000)
+
     const triggeredAt = now + 2_000
     await engine.store.transaction((tx) =>
       updateRenewal(tx, open, { status: 'triggered', triggeredAt, nextAt: now + dayMs }),
