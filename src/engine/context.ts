@@ -15,6 +15,7 @@ import { createIssuerCache, type IssuerCache } from './issuer-cache.ts'
 import type { Authority, FaultInjector, TriggerChannel, TriggerKind } from './ports.ts'
 import type { Profile } from './profile.ts'
 import type { RenewalSettings } from './renewal-settings.ts'
+import { createSendRates, type SendRates } from './send-rate.ts'
 import { createSightingBuffer, type SightingBuffer } from './sighting.ts'
 import type { TriggerCost } from './trigger-budget.ts'
 
@@ -95,6 +96,8 @@ export interface Engine extends EngineParts {
   readonly issuers: IssuerCache
   /** Last-seen marks that wait for their batch. */
   readonly sightings: SightingBuffer
+  /** How many devices may be asked to renew now, by campaign. */
+  readonly sendRates: SendRates
   /** Requests at work in this process by applicant and key, so that repeats share one answer. */
   readonly running: Map<string, Promise<EnrollOutcome>>
 }
@@ -106,6 +109,7 @@ export function createEngine(parts: EngineParts): Engine {
     triggers: parts.triggers ?? new Map(),
     issuers: createIssuerCache(parts),
     sightings: createSightingBuffer(),
+    sendRates: createSendRates(),
     running: new Map(),
   }
 }

@@ -63,7 +63,10 @@ export const faultPoints = [
   'committed',
 ] as const
 
-export type FaultPoint = (typeof faultPoints)[number]
+/** The same for renewals: a batch is stepped; a trigger leaves, has left, and what became of it is on record. */
+export const tickFaultPoints = ['step', 'stepped', 'send', 'sent', 'settled'] as const
+
+export type FaultPoint = (typeof faultPoints)[number] | (typeof tickFaultPoints)[number]
 
 export interface FaultInjector {
   at(point: FaultPoint): Promise<void>

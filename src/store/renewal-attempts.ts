@@ -109,7 +109,7 @@ export async function queueAttempts(tx: Tx, attempts: readonly NewAttempt[]): Pr
 }
 
 export interface SettledAttempt extends AttemptKey {
-  readonly status: Exclude<AttemptStatus, 'queued' | 'delivered'>
+  readonly status: Exclude<AttemptStatus, 'delivered'>
   readonly detail: string | null
   readonly reference: string | null
   readonly updatedAt: Instant
