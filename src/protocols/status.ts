@@ -1,11 +1,13 @@
 /**
  * The plain HTTP endpoint of verifiers: certificates of our CAs where the AIA extension of what they issued points
- * (RFC 5280 §4.2.2.1). Plain HTTP on purpose: whoever checks a certificate cannot be asked to check another one first.
+ * (RFC 5280 §4.2.2.1), and CRLs (crl.ts). Plain HTTP on purpose: whoever checks a certificate cannot be asked to check another one first.
  */
 import { sha256Hex } from '../base/bytes.ts'
 import { hourMs } from '../base/clock.ts'
 import type { Engine } from '../engine/context.ts'
+import { crlResponse, crlScopeOf } from './crl.ts'
 import { failureResponse } from './est-response.ts'
+import { isFresh } from './http-cache.ts'
 import { type HttpRequestHead, type HttpResponse, textResponse } from './http-message.ts'
 import type { HttpHandler, HttpLimits } from './http-server.ts'
 import { answerRenewalInfo } from './renewal-info.ts'
@@ -32,7 +34,7 @@ export function statusHandler(engine: Engine): HttpHandler {
 }
 
 const pages =
-  'CA certificates are under /ca/<issuer>.cer, renewal windows under /renewal-info/<certificate-id> (RFC 9773)'
+  'CA certificates are under /ca/<issuer>.cer, CRLs under /crl/<issuer>.crl, renewal windows under /renewal-info/<certificate-id> (RFC 9773)'
 
 /** Never throws. */
 export async function handleStatus(engine: Engine, head: HttpRequestHead): Promise<HttpResponse> {
@@ -41,6 +43,8 @@ export async function handleStatus(engine: Engine, head: HttpRequestHead): Promi
   try {
     const issuerId = /^\/ca\/([a-z0-9-]{1,64})\.cer$/.exec(head.path)?.[1]
     if (issuerId !== undefined) return await caCertificate(engine, issuerId, head)
+    const crl = crlScopeOf(head.path)
+    if (crl !== null) return await crlResponse(engine, crl, head)
     const certificateName = /^\/renewal-info\/([^/]+)$/.exec(head.path)?.[1]
     if (certificateName !== undefined) return await answerRenewalInfo(engine, certificateName)
     if (head.path === '/') return textResponse(200, `Perennial status endpoint: ${pages}`)
@@ -65,20 +69,10 @@ async function caCertificate(engine: Engine, issuerId: string, head: HttpRequest
     'Last-Modified': new Date(issuer.createdAt).toUTCString(),
     'Cache-Control': `public, max-age=${maxAgeMs / 1000}`,
   }
-  if (isFresh(head, etag, issuer.createdAt)) return { status: 304, headers, body: '' }
+  if (isFresh(head, [etag], issuer.createdAt)) return { status: 304, headers, body: '' }
   return {
     status: 200,
     headers: { ...headers, 'Content-Type': 'application/pkix-cert' },
     body: issuer.certificate,
   }
-}
-
-/** If-None-Match wins over If-Modified-Since (RFC 9110 §13.2.2). */
-function isFresh({ headers }: HttpRequestHead, etag: string, changedAt: number): boolean {
-  const known = headers['if-none-match']
-  if (known !== undefined) {
-    return known.split(',').some((tag) => tag.trim().replace(/^W\//, '') === etag || tag.trim() === '*')
-  }
-  const since = Date.parse(headers['if-modified-since'] ?? '')
-  return !Number.isNaN(since) && Math.floor(changedAt / 1000) * 1000 <= since
 }
