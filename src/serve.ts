@@ -7,6 +7,7 @@ import type { Environment, Role } from './config.ts'
 import { createJobs, type Job, type Jobs } from './engine/jobs.ts'
 import { checkSealedTree } from './engine/seal.ts'
 import { flushSightings } from './engine/sighting.ts'
+import type { ServerIdentity } from './protocols/tls-server.ts'
 import { statusHandler, statusLimits } from './protocols/status.ts'
 import { serveHttp, serverOptions } from './protocols/http-server.ts'
 import { ensureServerCertificate } from './server-certificate.ts'
@@ -14,6 +15,7 @@ import { openEstEndpoint } from './serve/est-endpoint.ts'
 import { healthChecks } from './serve/health-checks.ts'
 import { platformJobs, serverCertificateJob, workerJobs } from './serve/jobs.ts'
 import { listen, type Listener } from './serve/listener.ts'
+import { startMqtt, type MqttRole } from './serve/mqtt-role.ts'
 import { WorkerPool } from './serve/worker-pool.ts'
 
 export interface ServeOptions {
@@ -39,6 +41,8 @@ export interface Serving {
 export interface Endpoints {
   readonly est: string | null
   readonly status: string | null
+  /** Of the embedded broker. */
+  readonly mqtt: string | null
   readonly admin: string | null
 }
 
@@ -47,10 +51,11 @@ interface EstRole {
   readonly port: number
   readonly alive: () => number
   readonly workerProcessIds: () => readonly number[]
-  /** What this process has to do for it. */
-  readonly jobs: readonly Job[]
+  /** True when this process answers devices; false when its workers do. */
+  readonly isHere: boolean
   /** Of its worker processes. */
   readonly snapshots: () => Promise<MetricsSnapshot[]>
+  reload(identity: ServerIdentity): void
   stop(): Promise<unknown>
 }
 
@@ -73,23 +78,34 @@ export async function serve(app: App, options: ServeOptions): Promise<Serving> {
   }
   try {
     // A process that signs nothing asks for no passphrase.
-    if (options.roles.includes('est') || options.roles.includes('jobs')) await unlockKeys(app)
-    const est = options.roles.includes('est') ? await startEst(app, options, metrics) : null
+    const signs = (['est', 'mqtt', 'jobs'] as const).some((role) => options.roles.includes(role))
+    if (signs) await unlockKeys(app)
+    const identity = once(() => ensureServerCertificate(app))
+    const est = options.roles.includes('est') ? await startEst(app, options, await identity(), metrics) : null
     if (est) started.push(() => est.stop())
     const status = options.roles.includes('status') ? await startStatus(app) : null
     if (status) started.push(() => status.stop(app.config.serve.stopTimeoutMs))
     const isJobNode = options.roles.includes('jobs')
     // A database that was rolled back behind its last checkpoint must not grow a second history.
     if (isJobNode) await checkSealedTree(app.engine)
-    const jobs = createJobs(app.engine, [...(est?.jobs ?? []), ...(isJobNode ? platformJobs(app) : [])])
+    const listens = options.roles.includes('mqtt')
+    const mqtt = listens || isJobNode ? await startMqtt(app, { listens, identity, metrics }) : null
+    const jobs = createJobs(app.engine, [
+      ...(est?.isHere || (mqtt && listens) ? workerJobs : []),
+      ...(est || (mqtt?.port ?? null) !== null ? [identityJob(app, await identity(), { est, mqtt })] : []),
+      ...(mqtt?.jobs ?? []),
+      ...(isJobNode ? platformJobs(app) : []),
+    ])
     const running = jobs.run(stopping.signal)
     started.push(() => running)
+    // after the jobs, whose triggers go over it
+    if (mqtt) started.push(() => stopMqtt(app, mqtt))
     const admin = options.roles.includes('api')
-      ? await startAdmin(app, options, { est, jobs, metrics, stopping })
+      ? await startAdmin(app, options, { est, mqtt, jobs, metrics, stopping })
       : null
     if (admin) started.push(() => admin.close())
     return {
-      endpoints: endpointsOf(app, est, status, admin?.port ?? null),
+      endpoints: endpointsOf(app, { est, status, mqtt, admin: admin?.port ?? null }),
       workerProcessIds: () => est?.workerProcessIds() ?? [],
       stop: once(stop),
     }
@@ -104,12 +120,33 @@ async function unlockKeys({ engine }: App): Promise<void> {
   for (const authority of engine.authorities.values()) await authority.unlock?.()
 }
 
-async function startEst(app: App, options: ServeOptions, metrics: Metrics): Promise<EstRole> {
+/** One certificate for every TLS endpoint of this node. */
+function identityJob(
+  app: App,
+  identity: ServerIdentity,
+  { est, mqtt }: { readonly est: EstRole | null; readonly mqtt: MqttRole | null },
+): Job {
+  return serverCertificateJob(app, identity, (next) => {
+    est?.reload(next)
+    mqtt?.reload(next)
+  })
+}
+
+async function stopMqtt({ engine, config }: App, mqtt: MqttRole): Promise<void> {
+  await mqtt.stop(config.serve.stopTimeoutMs)
+  await flushSightings(engine, engine.clock.now())
+}
+
+async function startEst(
+  app: App,
+  options: ServeOptions,
+  identity: ServerIdentity,
+  metrics: Metrics,
+): Promise<EstRole> {
   const { engine, config, dataDirectory } = app
   const { clock, random, log } = engine
   const { host, port } = config.est
   const { version } = options
-  const identity = await ensureServerCertificate(app)
   if (options.workers === 1) {
     const listenOn = { host, port, reusePort: false }
     const endpoint = await openEstEndpoint({ engine, config, identity, metrics, listen: listenOn })
@@ -117,7 +154,8 @@ async function startEst(app: App, options: ServeOptions, metrics: Metrics): Prom
       port: endpoint.port,
       alive: () => 1,
       workerProcessIds: () => [],
-      jobs: [...workerJobs, serverCertificateJob(app, identity, (next) => endpoint.reload(next))],
+      isHere: true,
+      reload: (next) => endpoint.reload(next),
       snapshots: async () => [],
       stop: async () => {
         await endpoint.stop(config.serve.stopTimeoutMs)
@@ -139,7 +177,8 @@ async function startEst(app: App, options: ServeOptions, metrics: Metrics): Prom
     port: pool.port,
     alive: () => pool.alive,
     workerProcessIds: () => pool.processIds,
-    jobs: [serverCertificateJob(app, identity, (next) => pool.reload(next))],
+    isHere: false,
+    reload: (next) => pool.reload(next),
     snapshots: () => pool.snapshots(),
     stop: () => pool.stop(),
   }
@@ -157,6 +196,7 @@ async function startStatus({ engine, config }: App): Promise<Listener> {
 
 interface AdminParts {
   readonly est: EstRole | null
+  readonly mqtt: MqttRole | null
   readonly jobs: Jobs
   readonly metrics: Metrics
   readonly stopping: AbortController
@@ -165,7 +205,7 @@ interface AdminParts {
 async function startAdmin(
   app: App,
   { version, workers }: ServeOptions,
-  { est, jobs, metrics, stopping }: AdminParts,
+  { est, mqtt, jobs, metrics, stopping }: AdminParts,
 ): Promise<{ port: number; close: () => Promise<void> }> {
   const { engine, config } = app
   const server = createAdminServer({
@@ -173,6 +213,7 @@ async function startAdmin(
     healthChecks: healthChecks(app, {
       isStopping: () => stopping.signal.aborted,
       workers: est ? { wanted: workers, alive: est.alive } : null,
+      mqtt: mqtt && (() => mqtt.problem()),
       jobs,
     }),
     snapshots: async () => [await metrics.snapshot(), ...((await est?.snapshots()) ?? [])],
@@ -189,15 +230,20 @@ async function startAdmin(
   }
 }
 
-function endpointsOf(
-  { config }: App,
-  est: EstRole | null,
-  status: Listener | null,
-  admin: number | null,
-): Endpoints {
+interface Started {
+  readonly est: EstRole | null
+  readonly status: Listener | null
+  readonly mqtt: MqttRole | null
+  /** Its port. */
+  readonly admin: number | null
+}
+
+function endpointsOf({ config }: App, { est, status, mqtt, admin }: Started): Endpoints {
+  const mqttPort = mqtt?.port ?? null
   return {
     est: est && url('https', config.est.host, est.port),
     status: status && url('http', config.status.host, status.port),
+    mqtt: mqttPort === null ? null : url('mqtts', config.mqtt.host, mqttPort),
     admin: admin === null ? null : url('http', config.admin.host, admin),
   }
 }

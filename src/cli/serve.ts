@@ -110,17 +110,18 @@ export async function stopSignal(): Promise<void> {
   })
 }
 
-export function endpointsJson({ est, status, admin }: Endpoints): Json {
-  return { est, status, admin }
+export function endpointsJson({ est, status, mqtt, admin }: Endpoints): Json {
+  return { est, status, mqtt, admin }
 }
 
-function endpointLines(cli: CliContext, app: App, { est, status, admin }: Endpoints): string[] {
+function endpointLines(cli: CliContext, app: App, { est, status, mqtt, admin }: Endpoints): string[] {
   const { style } = cli.output
   return [
     style.bold(`Perennial ${cli.version} is running on ${app.dataDirectory.path}`),
     ...formatFields(
       [
         ['Devices (EST)', est],
+        ['Devices (MQTT)', mqtt],
         ['Status', status],
         ['Admin', admin],
       ],

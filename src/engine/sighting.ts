@@ -32,6 +32,8 @@ export interface SightingBuffer {
   note(applicant: Applicant, at: Instant): void
   /** An authenticated use of a certificate of ours that is live. */
   noteCertificate(certificate: CertificateRecord, at: Instant): void
+  /** The device was there; with which certificate is not known. Only for devices of the inventory. */
+  noteDevice(deviceId: DeviceId, at: Instant): void
   readonly size: number
   /** Everything noted so far; the buffer is empty afterwards. */
   take(): Noted[]
@@ -55,12 +57,17 @@ export function createSightingBuffer(): SightingBuffer {
     put({ deviceId, certificateId: id, at, unconfirmed: status === 'issued' ? certificate : null })
   }
 
+  function noteDevice(deviceId: DeviceId, at: Instant): void {
+    put({ deviceId, certificateId: null, at, unconfirmed: null })
+  }
+
   return {
     note(applicant, at) {
       if (applicant.kind === 'certificate') noteCertificate(applicant.certificate, at)
-      else put({ deviceId: applicant.device.id, certificateId: null, at, unconfirmed: null })
+      else noteDevice(applicant.device.id, at)
     },
     noteCertificate,
+    noteDevice,
     get size() {
       return byDevice.size
     },

@@ -51,6 +51,12 @@ export async function handleMqttEnroll(engine: Engine, request: MqttEnrollReques
   }
 }
 
+/** The answer to a request that is larger than any that we take. */
+export function tooLargeAnswer(engine: Engine, deviceId: DeviceId, maxBytes: number): MqttAnswer {
+  const refusal = new Refusal('too-large', `a request has at most ${maxBytes} bytes here`)
+  return rejected(engine, deviceId, null, refusal)
+}
+
 /** The answer to a request that is not looked at now. */
 export function overloadedAnswer(
   engine: Engine,

@@ -7,7 +7,7 @@ import { jitteredMs } from '../base/retry.ts'
 import type { Engine } from '../engine/context.ts'
 import type { ConnectedPeer } from '../engine/device-connection.ts'
 import type { MqttLink } from '../engine/ports.ts'
-import { handleMqttEnroll, overloadedAnswer, type MqttAnswer } from './mqtt-enroll.ts'
+import { handleMqttEnroll, overloadedAnswer, tooLargeAnswer, type MqttAnswer } from './mqtt-enroll.ts'
 import { handleMqttReport } from './mqtt-status.ts'
 import { Admission } from './overload.ts'
 
@@ -25,6 +25,8 @@ export interface MqttServiceOptions {
   /** Where answers go. */
   readonly link: Pick<MqttLink, 'publish'>
   readonly prefix: string
+  /** Largest payload of a device. */
+  readonly maxMessageBytes: number
   /** Enrolments at work at once before new ones are answered `overloaded`. */
   readonly maxConcurrent: number
   /** Centre of the wait that such an answer asks for, ms. */
@@ -57,6 +59,7 @@ export class MqttService {
       answered?.('enroll', answer.result, elapsedMs() / 1000)
       return
     }
+    if (message.payload.length > this.#options.maxMessageBytes) return
     const payload = message.leaf === 'status' ? message.payload : reportedStatus(message.payload)
     if (payload === null) return
     const result = await handleMqttReport(engine, { ...message, payload })
@@ -64,7 +67,10 @@ export class MqttService {
   }
 
   async #enroll(message: DeviceMessage): Promise<MqttAnswer> {
-    const { engine, overloadRetryAfterMs } = this.#options
+    const { engine, overloadRetryAfterMs, maxMessageBytes } = this.#options
+    if (message.payload.length > maxMessageBytes) {
+      return tooLargeAnswer(engine, message.deviceId, maxMessageBytes)
+    }
     if (!this.#admission.enter()) {
       return overloadedAnswer(engine, message, jitteredMs(overloadRetryAfterMs, 0.75, engine.random))
     }

@@ -8,19 +8,30 @@ import type { Jobs } from '../engine/jobs.ts'
 export interface HealthParts {
   readonly isStopping: () => boolean
   readonly workers: { readonly wanted: number; readonly alive: () => number } | null
+  /** What is wrong with the broker or the link to it; null when there is none. */
+  readonly mqtt: (() => string | null) | null
   readonly jobs: Jobs
 }
 
 /** A job that failed this often in a row is not having a bad moment. */
 const failuresBeforeUnready = 5
 
-export function healthChecks(app: App, { isStopping, workers, jobs }: HealthParts): HealthCheck[] {
+export function healthChecks(app: App, { isStopping, workers, mqtt, jobs }: HealthParts): HealthCheck[] {
   const checks: HealthCheck[] = [
     { name: 'running', run: async () => ensure(!isStopping(), 'overloaded', 'the process is stopping') },
     { name: 'store', run: async () => void (await app.engine.store.schemaVersion()) },
     { name: 'issuers', run: () => checkIssuers(app) },
   ]
   if (workers) checks.push({ name: 'workers', run: async () => checkWorkers(workers) })
+  if (mqtt) {
+    checks.push({
+      name: 'mqtt',
+      run: async () => {
+        const problem = mqtt()
+        ensure(problem === null, 'trigger-failed', problem ?? '')
+      },
+    })
+  }
   checks.push({ name: 'jobs', run: async () => checkJobs(jobs) })
   return checks
 }
@@ -54,7 +65,7 @@ function checkJobs(jobs: Jobs): void {
 
 function ensure(
   condition: boolean,
-  code: 'overloaded' | 'issuer-unavailable' | 'store-busy',
+  code: 'overloaded' | 'issuer-unavailable' | 'store-busy' | 'trigger-failed',
   problem: string,
 ): void {
   if (!condition) throw new Refusal(code, problem)
