@@ -7,6 +7,7 @@ import { renewals } from './migrations/0002-renewals.ts'
 import { fingerprints } from './migrations/0003-fingerprints.ts'
 import { revocation } from './migrations/0004-revocation.ts'
 import { campaignCounts } from './migrations/0005-campaign-counts.ts'
+import { forgetting } from './migrations/0006-forgetting.ts'
 import type { Db, Engine, Tx } from './schema.ts'
 
 const migrations: Readonly<Record<string, (engine: Engine) => string[]>> = {
@@ -15,6 +16,7 @@ const migrations: Readonly<Record<string, (engine: Engine) => string[]>> = {
   '0003-fingerprints': fingerprints,
   '0004-revocation': revocation,
   '0005-campaign-counts': campaignCounts,
+  '0006-forgetting': forgetting,
 }
 
 export interface SchemaVersion {

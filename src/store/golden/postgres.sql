@@ -126,7 +126,11 @@ CREATE INDEX certificates_cohort_expiry ON public.certificates USING btree (coho
 
 CREATE INDEX certificates_device ON public.certificates USING btree (device_id, slot, id) WHERE (device_id IS NOT NULL);
 
+CREATE INDEX certificates_ended ON public.certificates USING btree (not_after, id) WHERE (status = ANY (ARRAY['superseded'::text, 'revoked'::text, 'abandoned'::text]));
+
 CREATE INDEX certificates_expiry ON public.certificates USING btree (not_after, id) WHERE (status = ANY (ARRAY['issued'::text, 'confirmed'::text]));
+
+CREATE INDEX certificates_predecessor ON public.certificates USING btree (predecessor_id) WHERE (predecessor_id IS NOT NULL);
 
 CREATE INDEX certificates_reserved ON public.certificates USING btree (created_at, id) WHERE (status = 'reserved'::text);
 
@@ -349,7 +353,7 @@ CREATE INDEX renewals_due ON public.renewals USING btree (campaign_id, next_at, 
 
 CREATE INDEX renewals_escalated ON public.renewals USING btree (not_after, id) WHERE (status = 'escalated'::text);
 
-CREATE INDEX renewals_planned ON public.renewals USING btree (campaign_id, wave, id) WHERE (status = 'planned'::text);
+CREATE INDEX renewals_planned ON public.renewals USING btree (campaign_id, wave, id) WHERE ((status = 'planned'::text) AND (next_at IS NULL));
 
 CREATE INDEX renewals_unfinished ON public.renewals USING btree (campaign_id, status, connectivity, triggered_at, issued_at) WHERE (status = ANY (ARRAY['triggered'::text, 'issued'::text, 'escalated'::text]));
 

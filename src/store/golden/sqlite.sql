@@ -103,10 +103,15 @@ CREATE INDEX certificates_cohort_expiry on certificates (cohort, not_after, id)
 
 CREATE INDEX certificates_device on certificates (device_id, slot, id) where device_id is not null;
 
+CREATE INDEX certificates_ended on certificates (not_after, id)
+  where status in ('superseded', 'revoked', 'abandoned');
+
 CREATE INDEX certificates_expiry on certificates (not_after, id) where status in ('issued', 'confirmed');
 
 CREATE UNIQUE INDEX certificates_key on certificates (spki_hash, device_id, slot, coalesce(predecessor_id, 0))
   where holds_key = 1;
+
+CREATE INDEX certificates_predecessor on certificates (predecessor_id) where predecessor_id is not null;
 
 CREATE INDEX certificates_reserved on certificates (created_at, id) where status = 'reserved';
 
@@ -292,7 +297,7 @@ CREATE INDEX renewals_escalated on renewals (not_after, id) where status = 'esca
 CREATE UNIQUE INDEX renewals_open on renewals (device_id, slot)
   where status in ('planned', 'triggered', 'issued', 'confirmed', 'escalated');
 
-CREATE INDEX renewals_planned on renewals (campaign_id, wave, id) where status = 'planned';
+CREATE INDEX renewals_planned on renewals (campaign_id, wave, id) where status = 'planned' and next_at is null;
 
 CREATE INDEX renewals_unfinished on renewals (campaign_id, status, connectivity, triggered_at, issued_at)
   where status in ('triggered', 'issued', 'escalated');
