@@ -76,6 +76,12 @@ export const nouns: readonly Noun[] = [
     load: async () => (await import('./cert.ts')).registerCert,
   },
   {
+    name: 'campaign',
+    summary: 'renew many devices: plan, waves, brakes, progress',
+    group: inventory,
+    load: async () => (await import('./campaign.ts')).registerCampaign,
+  },
+  {
     name: 'agent',
     summary: "the device's side: enrol, keep the certificate alive, renew",
     group: inventory,
