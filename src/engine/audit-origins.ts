@@ -6,6 +6,7 @@ import { parseIssuerId, parseSerialNumber, type SerialNumber } from '../base/id.
 import {
   auditedBySerials,
   auditedCertificates,
+  forgottenSubjects,
   originFacts,
   type AuditedCertificate,
 } from '../store/audit-inventory.ts'
@@ -30,7 +31,7 @@ export function isOrigin(action: string): boolean {
   return originActions.some((known) => known === action)
 }
 
-/** Each of these facts has its certificate in the inventory. */
+/** Each of these facts has its certificate in the inventory, or it was deleted on record. */
 export async function checkOrigins(db: Db, origins: readonly Origin[], findings: Findings): Promise<void> {
   const serials = new Map<Origin, SerialNumber | null>()
   for (const origin of origins) serials.set(origin, serialOf(origin.fact.subject))
@@ -39,8 +40,11 @@ export async function checkOrigins(db: Db, origins: readonly Origin[], findings:
   for (const certificate of await auditedBySerials(db, wanted)) {
     found.set(subjects.certificate(certificate.issuerId, certificate.serialNumber), certificate)
   }
+  const missing = origins.map(({ fact }) => fact.subject).filter((subject) => !found.has(subject))
+  const forgotten = await forgottenSubjects(db, missing)
   for (const { index, fact } of origins) {
     const certificate = found.get(fact.subject)
+    if (forgotten.has(fact.subject)) continue
     if (!certificate) {
       findings.add('fact-without-certificate', index, `${fact.action}: the inventory has no ${fact.subject}`)
     } else if (!handedOut.has(certificate.status)) {

@@ -12,6 +12,7 @@ import type { NewTask } from '../store/tasks.ts'
 import { enqueueTasks } from '../store/trigger-queue.ts'
 import { actors, recordFacts } from './audit.ts'
 import { toCampaign } from './campaign-record.ts'
+import { tickCampaigns } from './campaign-tick.ts'
 import { isClockTrusted } from './clock-guard.ts'
 import type { Engine } from './context.ts'
 import type { Fence, Job, JobResult } from './jobs.ts'
@@ -28,13 +29,8 @@ const batchesPerPass = 200
 /** A campaign lets in so many devices each minute, and asks those again that it let in before. */
 const asksPerDevice = 4
 
-/** What campaigns do at each tick before their renewals are stepped: let devices in, brake, end. */
-export type CampaignTick = (
-  engine: Engine,
-  pass: { readonly now: Instant; readonly signal: AbortSignal; readonly fence: Fence },
-) => Promise<JobResult>
-
-export function renewalsJob(intervalMs: number, campaignTick: CampaignTick | null): Job {
+/** First campaigns let devices in, brake and end; then what is due is stepped. */
+export function renewalsJob(intervalMs: number): Job {
   return {
     name: jobName,
     intervalMs,
@@ -43,11 +39,11 @@ export function renewalsJob(intervalMs: number, campaignTick: CampaignTick | nul
         engine.log.warn({ job: jobName, now }, 'the clock jumped: renewals hold (perennial doctor)')
         return { worked: 0 }
       }
-      const ticked = await campaignTick?.(engine, { now, signal, fence })
+      const ticked = await tickCampaigns(engine, now, fence)
       const stepped = await stepDueRenewals(engine, now, signal, fence)
       return {
-        worked: (ticked?.worked ?? 0) + stepped.worked,
-        isBehind: ticked?.isBehind === true || stepped.isBehind === true,
+        worked: ticked.worked + stepped.worked,
+        isBehind: ticked.isBehind === true || stepped.isBehind === true,
       }
     },
   }

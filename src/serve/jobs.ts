@@ -1,13 +1,20 @@
 /** Which jobs run where. */
 import type { App } from '../app.ts'
-import { hourMs } from '../base/clock.ts'
+import { hourMs, secondMs } from '../base/clock.ts'
 import { crlJob } from '../engine/crl-publish.ts'
+import { openDueRenewals } from '../engine/due-renewals.ts'
 import { indexFingerprintsJob } from '../engine/fingerprints.ts'
+import { forgetRetired } from '../engine/forget.ts'
 import type { Job } from '../engine/jobs.ts'
 import { recoverReservations } from '../engine/recover.ts'
+import { renewalsJob } from '../engine/renewals.ts'
+import { retractionHandler } from '../engine/retraction.ts'
+import { retireCertificates } from '../engine/retire.ts'
 import { revocationJob } from '../engine/revoke-batch.ts'
 import { sealJob } from '../engine/seal.ts'
 import { writeSightings } from '../engine/sighting.ts'
+import { taskJob } from '../engine/tasks.ts'
+import { triggerJobs } from '../engine/trigger-tasks.ts'
 import type { ServerIdentity } from '../protocols/tls-server.ts'
 import { ensureServerCertificate } from '../server-certificate.ts'
 
@@ -16,6 +23,12 @@ export function platformJobs({ config }: App): Job[] {
   return [
     sealJob(config.audit.sealIntervalMs),
     recoverReservations,
+    openDueRenewals(config.renewal.sweepIntervalMs),
+    renewalsJob(config.renewal.tickIntervalMs),
+    ...triggerJobs(secondMs),
+    taskJob([retractionHandler], 10 * secondMs),
+    retireCertificates,
+    forgetRetired(),
     revocationJob,
     crlJob,
     ...(config.sightings.token === null ? [] : [indexFingerprintsJob]),

@@ -122,3 +122,25 @@ function toAudited(row: Row): AuditedCertificate {
     sha256: row.der === null ? null : sha256Hex(row.der),
   }
 }
+
+// index: facts_subject
+const selectForgotten = preparedRows<{ subject: string }, { subject: string }>((db, rows) =>
+  db
+    .selectFrom('facts')
+    .select('subject')
+    .where(
+      'subject',
+      'in',
+      rows.map((row) => row.subject),
+    )
+    .where('action', '=', sql.lit('certificate.forgotten')),
+)
+
+/** Which of these certificates were deleted on record. */
+export async function forgottenSubjects(q: Queries, wanted: readonly string[]): Promise<Set<string>> {
+  const results = await selectForgotten(
+    q,
+    wanted.map((subject) => ({ subject })),
+  )
+  return new Set(results.flatMap(({ rows }) => rows.map(({ subject }) => subject)))
+}
