@@ -70,6 +70,12 @@ export const nouns: readonly Noun[] = [
     load: async () => (await import('./field.ts')).registerField,
   },
   {
+    name: 'broker',
+    summary: 'access rules for your own MQTT broker; its log as signs of life',
+    group: inventory,
+    load: async () => (await import('./broker.ts')).registerBroker,
+  },
+  {
     name: 'cert',
     summary: 'list, inspect, verify and import certificates; what expires next',
     group: inventory,
