@@ -53,12 +53,12 @@ export async function abort(cli: CliContext, id: string, options: OrderOptions):
   const { engine } = await cli.app()
   const now = cli.clock.now()
   const { campaign: before, counts, targets } = await viewCampaign(engine, id, now)
-  const free = counts.planned + counts.triggered
+  const free = counts.planned + counts.triggered + counts.issued + counts.escalated
   if (options.dryRun === true) {
     const what =
       before.status === 'draft'
         ? `The draft ${id} and its ${grouped(targets)} targets would be deleted.`
-        : `${grouped(free)} devices without a new certificate would be let go; nothing would be revoked.`
+        : `${grouped(free)} devices that use no new certificate would be let go; nothing would be revoked.`
     cli.output.answer({
       json: { id, dryRun: true, letGo: before.status === 'draft' ? targets : free },
       text: () => what,
@@ -73,7 +73,7 @@ export async function abort(cli: CliContext, id: string, options: OrderOptions):
     const text =
       before.status === 'draft'
         ? `Deleted the draft ${id}.`
-        : `Aborted ${id}: ${grouped(free)} devices without a new certificate are let go by the next passes. Nothing was revoked.`
+        : `Aborted ${id}: ${grouped(free)} devices that use no new certificate are let go by the next passes. Nothing was revoked.`
     told(cli, campaign, text)
   } finally {
     progress.end()

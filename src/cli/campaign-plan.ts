@@ -231,15 +231,20 @@ export function percent(value: number): string {
   return `${value.toLocaleString('en-US', { maximumFractionDigits: value < 1 ? 2 : 1 })} %`
 }
 
-function planJson(planned: CampaignPlan): Json {
+function planJson(planned: CampaignPlan): Record<string, Json> {
   const { waves, finish, sms, ...rest } = planned
   const at = (value: Instant | null) => (value === null ? null : iso(value))
   return {
     ...rest,
     left: rest.left.map((each) => ({ ...each })),
-    waves: waves.map((wave) =>
-      Object.assign({}, wave, { opensAt: at(wave.opensAt), admittedAt: at(wave.admittedAt) }),
-    ),
+    waves: waves.map(({ name, size, approval, soakMs, opensAt, admittedAt }) => ({
+      name,
+      size,
+      approval,
+      soakMs,
+      opensAt: at(opensAt),
+      admittedAt: at(admittedAt),
+    })),
     finish: finish && {
       earliest: at(finish.earliest),
       expected: at(finish.expected),

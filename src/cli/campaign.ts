@@ -124,7 +124,7 @@ function registerRun(campaign: Command, cli: CliContext): void {
     campaign
       .command('abort')
       .description(
-        'end it: devices without a new certificate are let go, nothing is revoked; a draft is deleted',
+        'end it: devices that use no new certificate are let go, nothing is revoked; a draft is deleted',
       )
       .addArgument(idArgument())
       .addOption(reasonOption())

@@ -88,8 +88,8 @@ function withSince(campaign: Campaign, since: Campaign['snapshot']['since'], now
 }
 
 /**
- * Ends it: those that have no new certificate are let go by the next passes, the others go on to their retirement. Nothing
- * is revoked. A draft is deleted, because nobody was asked.
+ * Ends it: those that use no new certificate are let go by the next passes, the others go on to the retirement of the old
+ * one. Nothing is revoked. A draft is deleted, because nobody was asked.
  * @throws Refusal `not-found`; `campaign-state` when it is over
  */
 export async function abortCampaign(

@@ -12,7 +12,8 @@ import {
   updateCampaign,
   type WaveRecord,
 } from '../store/campaigns.ts'
-import { targetsWithoutAnswer, waitingTargets } from '../store/campaign-targets.ts'
+import { unfinishedTargets, waitingTargets } from '../store/campaign-targets.ts'
+import type { RenewalRecord } from '../store/renewal-record.ts'
 import { updateRenewals, type RenewalChange } from '../store/renewals.ts'
 import type { Tx } from '../store/schema.ts'
 import { actors, fact, recordFacts, subjects, type FactAction, type FactDetails } from './audit.ts'
@@ -245,7 +246,25 @@ async function admitChunk(
   }
 }
 
-/** Gives up targets that have no new certificate: their devices are free for others. Nothing is revoked. */
+/** Every open state but `confirmed`: what is in use stays, and goes on to the retirement of the old one. */
+const unused = ['planned', 'triggered', 'issued', 'escalated'] as const
+
+async function someOf(
+  tx: Tx,
+  id: string,
+  statuses: readonly (typeof unused)[number][],
+): Promise<RenewalRecord[]> {
+  for (const status of statuses) {
+    const targets = await unfinishedTargets(tx, id, status, chunkSize)
+    if (targets.length > 0) return targets
+  }
+  return []
+}
+
+/**
+ * Gives up targets that use no new certificate: their devices are free, and asked without a campaign once they are due.
+ * Nothing is revoked.
+ */
 async function letGo(
   engine: Engine,
   work: {
@@ -263,9 +282,7 @@ async function letGo(
       await fence(tx)
       const { status } = await requireLocked(tx, id)
       if (reason === 'rollout-ended' && status !== 'running') return 0
-      let targets = await targetsWithoutAnswer(tx, id, 'planned', chunkSize)
-      if (targets.length === 0 && only === undefined)
-        targets = await targetsWithoutAnswer(tx, id, 'triggered', chunkSize)
+      const targets = await someOf(tx, id, only === undefined ? unused : [only])
       await updateRenewals(
         tx,
         targets.map((before) => ({ before, change: givenUp(reason, now) })),

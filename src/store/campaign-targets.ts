@@ -136,35 +136,33 @@ export async function waitingTargets(q: Queries, request: WaitingRequest): Promi
   }))
 }
 
-// Two statements, so that each of the two conditions is a constant that its partial index knows.
-const selectPlanned = prepared((db, p: { campaignId: string; limit: number }) =>
-  db
-    .selectFrom('renewals')
-    .select(renewalColumns)
-    // index: renewals_planned
-    .where('campaign_id', '=', p.campaignId)
-    .where('status', '=', sql.lit('planned'))
-    .limit(p.limit),
-)
-const selectTriggered = prepared((db, p: { campaignId: string; limit: number }) =>
-  db
-    .selectFrom('renewals')
-    .select(renewalColumns)
-    // index: renewals_unfinished
-    .where('campaign_id', '=', p.campaignId)
-    .where('status', '=', sql.lit('triggered'))
-    .limit(p.limit),
+const unfinishedStatuses = ['planned', 'triggered', 'issued', 'escalated'] as const
+type UnfinishedStatus = (typeof unfinishedStatuses)[number]
+
+// A statement for each status, so that the partial index knows it. Indexes: renewals_planned, renewals_unfinished.
+const selectUnfinished = new Map(
+  unfinishedStatuses.map((status) => [
+    status,
+    prepared((db, p: { campaignId: string; limit: number }) =>
+      db
+        .selectFrom('renewals')
+        .select(renewalColumns)
+        .where('campaign_id', '=', p.campaignId)
+        .where('status', '=', sql.lit(status))
+        .limit(p.limit),
+    ),
+  ]),
 )
 
-/** Some that have no new certificate and are not on the field list, for a campaign that lets them go. */
-export async function targetsWithoutAnswer(
+/** Some that use no new certificate, for a campaign that lets them go. */
+export async function unfinishedTargets(
   tx: Tx,
   campaignId: string,
-  status: 'planned' | 'triggered',
+  status: UnfinishedStatus,
   limit: number,
 ): Promise<RenewalRecord[]> {
-  const select = status === 'planned' ? selectPlanned : selectTriggered
-  return (await select(tx, { campaignId, limit })).rows.map(toRenewal)
+  const found = await selectUnfinished.get(status)?.(tx, { campaignId, limit })
+  return (found?.rows ?? []).map(toRenewal)
 }
 
 export interface OverdueRequest {
