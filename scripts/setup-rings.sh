@@ -22,6 +22,8 @@ find_lacking() {
     'strongswan-pki libstrongswan-standard-plugins libstrongswan-extra-plugins'
   need certtool 'command -v certtool' gnutls-bin
   need systemd-analyze 'command -v systemd-analyze' systemd
+  need mosquitto 'command -v mosquitto || [ -x /usr/sbin/mosquitto ]' mosquitto
+  need mosquitto-clients 'command -v mosquitto_pub && command -v mosquitto_sub' mosquitto-clients
   need java 'command -v javac' default-jdk-headless
   need bouncycastle 'cd /usr/share/java && ls bcpkix.jar bcprov.jar bcutil.jar bctls.jar' \
     'libbcpkix-java libbcprov-java libbcutil-java libbctls-java'

@@ -37,6 +37,12 @@ const programs = {
     install: 'strongswan-pki libstrongswan-standard-plugins libstrongswan-extra-plugins',
   },
   certtool: { find: () => onPath('certtool'), install: 'gnutls-bin' },
+  mosquitto: {
+    find: () => onPath('mosquitto') ?? (isExecutable('/usr/sbin/mosquitto') ? '/usr/sbin/mosquitto' : null),
+    install: 'mosquitto',
+  },
+  mosquitto_pub: { find: () => onPath('mosquitto_pub'), install: 'mosquitto-clients' },
+  mosquitto_sub: { find: () => onPath('mosquitto_sub'), install: 'mosquitto-clients' },
   'systemd-analyze': { find: () => onPath('systemd-analyze'), install: 'systemd' },
   javac: { find: () => onPath('javac'), install: 'default-jdk-headless' },
   bouncycastle: {
