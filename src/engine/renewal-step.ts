@@ -138,11 +138,8 @@ function ask(state: RenewalState, now: Instant, ladder: Ladder): Step {
 }
 
 function escalate(state: RenewalState, now: Instant, ladder: Ladder): Step {
-  const reason = hasEnded(state, now)
-    ? 'expired'
-    : state.status === 'issued'
-      ? 'never-used'
-      : 'ladder-exhausted'
+  const reason =
+    state.status === 'issued' ? 'never-used' : hasEnded(state, now) ? 'expired' : 'ladder-exhausted'
   const next = {
     ...state,
     status: 'escalated',

@@ -101,7 +101,8 @@ suite('the agent', () => {
     server = `https://localhost:${est}`
     fingerprint = JSON.parse(await ok('init', '--json')).rootFingerprint
     const file = join(folder, 'data', 'perennial.yaml')
-    const profile = '{ extends: short-lived, validity: 604800s, jitter: 0, renewBefore: 604799s }'
+    const profile =
+      '{ extends: short-lived, validity: 604800s, jitter: 0, renewBefore: 604799s, retireAfter: 0 }'
     const text = readFileSync(file, 'utf8')
     writeFileSync(file, text.replace(/^profiles:$/m, `profiles:\n  quick: ${profile}`))
     serving = startPerennial(['serve', '--json'], { cwd: folder, env })

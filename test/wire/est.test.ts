@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict'
 import { createPrivateKey, createPublicKey } from 'node:crypto'
 import { after, before, test } from 'node:test'
-import { hourMs } from '../../src/base/clock.ts'
+import { dayMs, hourMs } from '../../src/base/clock.ts'
 import type { DeviceId } from '../../src/base/id.ts'
 import { decideRequests } from '../../src/engine/approval.ts'
+import { retireDue } from '../../src/engine/retire.ts'
 import { flushSightings } from '../../src/engine/sighting.ts'
 import { parseCertificate } from '../../src/pki/certificate.ts'
 import { parseCertsOnly } from '../../src/pki/cms.ts'
@@ -153,7 +154,7 @@ test('a renewal before its window is 403 with Retry-After and the date', async (
   assert.ok(Number(answer.headers.get('retry-after')) > 86_400)
 })
 
-test('a renewal gives a new certificate; its first use retires the old one, which then no longer renews', async () => {
+test('a renewal gives a new certificate; its first use begins the grace of the old one, which then no longer renews', async () => {
   const device = await enrolRigDevice(rig, { id: 'renewing' })
   const renewed = await renewRigDevice(rig, device)
   assert.equal(await statusIn(renewed.certificate), 'issued')
@@ -161,6 +162,8 @@ test('a renewal gives a new certificate; its first use retires the old one, whic
   assert.equal((await ask(rig, { path: 'cacerts', identity: renewed.identity })).status, 200)
   await flushSightings(rig.engine, rig.clock.now())
   assert.equal(await statusIn(renewed.certificate), 'confirmed')
+  assert.equal(await statusIn(device.certificate), 'confirmed')
+  await retireDue(rig.engine, rig.clock.now() + 7 * dayMs, async () => {})
   assert.equal(await statusIn(device.certificate), 'superseded')
   const refused = await renewRaw(rig, device)
   assert.equal(refused.status, 403)
