@@ -13,16 +13,21 @@ import { isHostName } from './config/rules.ts'
 import type { DataDirectory } from './data-directory.ts'
 import { fileCheckpoint } from './engine/checkpoint.ts'
 import { createEngine, type Engine, type EngineObserver, type EngineSettings } from './engine/context.ts'
-import type { Authority } from './engine/ports.ts'
+import type { Authority, DeliveryReceipt, TriggerChannel, TriggerKind } from './engine/ports.ts'
 import type { RenewalSettings } from './engine/renewal-settings.ts'
 import { encodeVerifierKey, openNoteSigner, parseVerifierKey, type NoteSigner } from './engine/signed-note.ts'
+import { recordReceipt } from './engine/trigger-receipts.ts'
+import type { OtaSigner } from './pki/ota-bundle.ts'
 import { openStore, type Store } from './store/open.ts'
+import { configuredTriggers, createTriggerChannels, openOtaSigner, triggerCosts } from './trigger-channels.ts'
 
 export interface App {
   readonly config: Config
   readonly engine: Engine
   readonly dataDirectory: DataDirectory
-  /** Closes the database; idempotent. */
+  /** Signs bundles for devices; asks for the passphrase when it signs. */
+  readonly otaSigner: () => Promise<OtaSigner>
+  /** Closes the trigger channels and the database; idempotent. */
   close(): Promise<void>
 }
 
@@ -51,8 +56,13 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
   const store = await openStore({ url: databaseUrl(config, dataDirectory), log, clock, random })
   try {
     await prepareSchema(store, options.migrate ?? false)
-    const engine = await buildEngine({ ...options, config, clock, random, log, store })
-    return { config, engine, dataDirectory, close: async () => await store.close() }
+    const parts = { ...options, config, clock, random, log, store }
+    const { engine, otaSigner } = await buildEngine(parts)
+    const close = async () => {
+      for (const channel of engine.triggers.values()) await channel.close()
+      await store.close()
+    }
+    return { config, engine, dataDirectory, otaSigner, close }
   } catch (error) {
     await store.close()
     throw error
@@ -93,6 +103,8 @@ function engineSettings(config: Config): EngineSettings {
     abandonAfterMs: config.recovery.abandonAfterMs,
     repeatWaitMs: 5_000,
     renewal: renewalSettings(config),
+    triggerKinds: configuredTriggers(config),
+    triggerCosts: triggerCosts(config),
     campaigns: config.campaigns,
     sites: config.sites,
     crl: config.crl,
@@ -121,19 +133,27 @@ async function buildEngine({
   store,
   passphrase,
   observer,
-}: Parts): Promise<Engine> {
+}: Parts): Promise<Pick<App, 'engine' | 'otaSigner'>> {
   const software = createSoftwareAuthority({ directory: dataDirectory.keysDirectory, passphrase, random })
   const signer = await auditSigner(dataDirectory, software)
-  return createEngine({
+  const otaSigner = async () => await openOtaSigner(dataDirectory, software, random)
+  // Filled below, and by the roles that make a link to a broker.
+  const triggers = new Map<TriggerKind, TriggerChannel>()
+  const engine = createEngine({
     clock,
     random,
     log,
     store,
     authorities: new Map([[software.kind, software]]),
     settings: engineSettings(config),
+    triggers,
     audit: { signer, checkpointFile: fileCheckpoint(dataDirectory.auditCheckpointFile) },
     ...(observer === undefined ? {} : { observer }),
   })
+  const onSmsReceipt = async (receipt: DeliveryReceipt) => await recordReceipt(engine, 'sms', receipt)
+  const channels = await createTriggerChannels({ config, clock, random, log, otaSigner, onSmsReceipt })
+  for (const [kind, channel] of channels) triggers.set(kind, channel)
+  return { engine, otaSigner }
 }
 
 /**

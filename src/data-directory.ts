@@ -23,6 +23,8 @@ export interface DataDirectory {
   readonly auditCheckpointFile: string
   /** What audits are checked against: the public key, as a note key. */
   readonly auditKeyFile: string
+  /** What devices check OTA bundles against: the public key, PEM. Made with the first bundle. */
+  readonly otaKeyFile: string
   readonly installation: Installation
 }
 
@@ -204,6 +206,7 @@ function layout(path: string, installation: Installation): DataDirectory {
     serverKeyFile: join(path, 'est-server.key'),
     auditCheckpointFile: join(path, 'audit-checkpoint'),
     auditKeyFile: join(path, 'audit-key'),
+    otaKeyFile: join(path, 'ota-key.pem'),
     installation,
   }
 }

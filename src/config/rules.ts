@@ -1,8 +1,9 @@
 /** Rules over more than one key: values that are right alone and contradict each other. */
 import { isIP } from 'node:net'
 import type { Settings } from '../config.ts'
+import { triggerRules } from './trigger-rules.ts'
 
-interface Rule {
+export interface Rule {
   /** Keys that the rule is about; the problem is reported where the first of them was given. */
   readonly keys: readonly string[]
   /** What contradicts, and what to do; null when all is well. */
@@ -10,6 +11,7 @@ interface Rule {
 }
 
 export const rules: readonly Rule[] = [
+  ...triggerRules,
   {
     keys: ['admin.host', 'admin.insecureExpose'],
     check: ({ admin }) =>

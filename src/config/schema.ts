@@ -8,6 +8,7 @@ import { mqttSection } from './mqtt-section.ts'
 import { renewalSection } from './renewal-section.ts'
 import { sightingsSection } from './sightings-section.ts'
 import { campaignsSection } from './sites.ts'
+import { triggersSection } from './triggers-section.ts'
 
 export const roles = ['est', 'status', 'mqtt', 'api', 'jobs'] as const
 export type Role = (typeof roles)[number]
@@ -159,6 +160,8 @@ export const schema = section('Configuration of a Perennial installation.', {
   }),
 
   mqtt: mqttSection,
+
+  triggers: triggersSection,
 
   serve: section('Processes.', {
     roles: choices({

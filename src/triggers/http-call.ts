@@ -1,6 +1,7 @@
 /** One HTTP call to a provider: bounded in time and size, no redirects, and every failure a refusal that names no secret. */
 import { dayMs, secondMs, type Clock } from '../base/clock.ts'
 import { Refusal } from '../base/errors.ts'
+import { secureUrlProblem } from '../base/secure-url.ts'
 import { printable } from '../base/text.ts'
 
 export interface HttpCallHost {
@@ -62,18 +63,6 @@ export async function callHttp(host: HttpCallHost, call: HttpCall, signal: Abort
   }
 }
 
-/**
- * What a message is worth is decided by its way: without TLS anyone on it reads and changes it. Loopback is no way.
- * @returns the problem with the URL, or null
- */
-export function urlProblem(text: string, isInsecureAllowed: boolean): string | null {
-  const url = URL.parse(text)
-  if (!url || !['https:', 'http:'].includes(url.protocol)) return 'it is not an http or https URL'
-  if (url.username !== '' || url.password !== '') return 'it has a password in it: give that by its own key'
-  if (url.protocol === 'https:' || isInsecureAllowed || isLoopback(url.hostname)) return null
-  return 'it is plain http to another machine: use https'
-}
-
 /** @throws Refusal `configuration-invalid` */
 export function refuseBadUrl(
   key: string,
@@ -81,17 +70,13 @@ export function refuseBadUrl(
   insecureKey: string,
   isInsecureAllowed: boolean,
 ): void {
-  const problem = urlProblem(text, isInsecureAllowed)
+  const problem = secureUrlProblem(text, isInsecureAllowed)
   if (problem !== null) {
     throw new Refusal(
       'configuration-invalid',
       `${key}: ${problem}, or set ${insecureKey} if a wall guards it`,
     )
   }
-}
-
-function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(hostname)
 }
 
 function refusedBy(who: string, response: Response, now: number): Refusal {

@@ -19,7 +19,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   pki: { imports: ['base'], packages: [] },
   store: { imports: ['base'], packages: ['kysely', 'pg'] },
   engine: { imports: ['store', 'pki', 'base'], packages: [] },
-  agent: { imports: ['pki', 'base'], packages: [] },
+  agent: { imports: ['pki', 'base'], packages: ['mqtt'] },
   config: { imports: ['engine', 'pki', 'base'] },
   ...Object.fromEntries(edges.map((name) => [name, { imports: belowEdge }])),
   // An extension implements a port: of the engine it sees nothing else.
@@ -41,6 +41,7 @@ const rootFiles: Readonly<Record<string, string>> = {
   'initialise.ts': 'app',
   'start-checks.ts': 'app',
   'data-directory.ts': 'app',
+  'trigger-channels.ts': 'app',
   'server-certificate.ts': 'app',
   'serve.ts': 'serve',
   'demo.ts': 'serve',
