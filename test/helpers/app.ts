@@ -9,6 +9,7 @@ import {
   createEngine,
   type Connectivity,
   type Engine,
+  type EngineParts,
   type EngineSettings,
 } from '../../src/engine/context.ts'
 import { defaultConnectivity, defaultProfiles } from '../../src/engine/default-profiles.ts'
@@ -53,6 +54,8 @@ export interface TestEngineOptions {
   readonly connectivity?: ReadonlyMap<string, Connectivity>
   readonly settings?: Partial<EngineSettings>
   readonly faults?: FaultInjector
+  /** Default: none. */
+  readonly triggers?: EngineParts['triggers']
   /** False: without `root` and `issuing`. */
   readonly withIssuers?: boolean
 }
@@ -97,7 +100,11 @@ export async function testEngine(options: TestEngineOptions = {}): Promise<TestE
       pending: (profile: string) => void seen.push({ kind: 'pending', profile }),
     },
   }
-  const engine = createEngine({ ...parts, ...(options.faults ? { faults: options.faults } : {}) })
+  const engine = createEngine({
+    ...parts,
+    ...(options.faults ? { faults: options.faults } : {}),
+    ...(options.triggers ? { triggers: options.triggers } : {}),
+  })
   if (options.withIssuers !== false) await createTestIssuers(engine)
   return {
     engine,
