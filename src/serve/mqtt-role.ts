@@ -19,6 +19,7 @@ import type { MqttLink, MqttReceived, TriggerChannel, TriggerKind } from '../eng
 import { openMqttLink, type MqttCredentials } from '../protocols/mqtt-client.ts'
 import { MqttService } from '../protocols/mqtt-service.ts'
 import type { ServerIdentity } from '../protocols/tls-server.ts'
+import { createOtaOverMqtt } from '../trigger-channels.ts'
 import { createMqttTrigger } from '../triggers/mqtt.ts'
 import { createTwinTrigger } from '../triggers/twin.ts'
 import { openBroker, type Broker } from './broker.ts'
@@ -175,11 +176,13 @@ async function readPem(name: string, file: string | null): Promise<string> {
 }
 
 /** Until now rungs of these kinds were passed over. */
-function addTriggers({ engine, config }: App, link: MqttLink): void {
+function addTriggers({ engine, config, otaSigner }: App, link: MqttLink): void {
   const { topicPrefix: prefix, maxInFlight: parallel } = config.mqtt
+  const bundles = createOtaOverMqtt(config, { link, parallel, otaSigner })
   const channels: readonly TriggerChannel[] = [
     createMqttTrigger({ link, prefix, parallel }),
     createTwinTrigger({ link, prefix, parallel }),
+    ...(bundles ? [bundles] : []),
   ]
   // the engine reads it, and whoever composes the process makes it grow
   const known = engine.triggers as Map<TriggerKind, TriggerChannel>
