@@ -10,6 +10,7 @@ import { Refusal } from '../base/errors.ts'
 import { checkConfig } from '../config.ts'
 import { shellQuoted, type DataDirectory } from '../data-directory.ts'
 import { readFact } from '../engine/audit.ts'
+import { checkClock as checkJump } from '../engine/clock-guard.ts'
 import { checkPolicyRules } from '../engine/policy-rules.ts'
 import { checkSealedTree } from '../engine/seal.ts'
 import { parsePublicKey } from '../pki/key.ts'
@@ -129,6 +130,9 @@ async function checkClock({ app, now }: CheckContext): Promise<Finding[]> {
   // a second of disagreement between two machines on one database is no reason to worry
   if (now < known - minuteMs)
     return [fail(`it shows ${iso(now)}, but something here is from ${iso(known)}`, fix)]
+  const { problem } = await checkJump(app.engine, now)
+  if (problem !== null)
+    return [fail(problem, `when the clock is right: ${commandName()} doctor --accept-clock`)]
   return [ok(`${iso(now)}, later than anything on record`)]
 }
 

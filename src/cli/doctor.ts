@@ -2,6 +2,8 @@
 import type { Command } from 'commander'
 import { Refusal } from '../base/errors.ts'
 import { printable } from '../base/text.ts'
+import { acceptClock } from '../engine/clock-guard.ts'
+import { commandLineActor } from './account.ts'
 import type { CliContext } from './context.ts'
 import { checks, type Check, type CheckContext, type Finding } from './doctor-checks.ts'
 import { addExamples } from './examples.ts'
@@ -19,9 +21,21 @@ export function registerDoctor(program: Command, cli: CliContext): void {
           'log, ports. Each line is ok, warn or fail, and says what to do. The exit code is 1 when something fails.',
         ].join('\n'),
       )
-      .action(async () => await doctor(cli)),
-    [{ say: 'Before you ask anybody', run: 'perennial doctor' }],
+      .option('--accept-clock', 'the clock is right although it jumped: renewals and retirements go on')
+      .action(async ({ acceptClock: isAccepted = false }: { acceptClock?: boolean }) => {
+        if (isAccepted) await accept(cli)
+        await doctor(cli)
+      }),
+    [
+      { say: 'Before you ask anybody', run: 'perennial doctor' },
+      { say: 'After the server was off for two months', run: 'perennial doctor --accept-clock' },
+    ],
   )
+}
+
+async function accept(cli: CliContext): Promise<void> {
+  const { engine } = await cli.app()
+  await acceptClock(engine, cli.clock.now(), commandLineActor())
 }
 
 interface Result {

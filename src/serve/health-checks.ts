@@ -3,6 +3,7 @@ import type { HealthCheck } from '../api/health.ts'
 import type { App } from '../app.ts'
 import { iso } from '../base/clock.ts'
 import { Refusal } from '../base/errors.ts'
+import { checkClock } from '../engine/clock-guard.ts'
 import type { Jobs } from '../engine/jobs.ts'
 
 export interface HealthParts {
@@ -21,6 +22,7 @@ export function healthChecks(app: App, { isStopping, workers, mqtt, jobs }: Heal
     { name: 'running', run: async () => ensure(!isStopping(), 'overloaded', 'the process is stopping') },
     { name: 'store', run: async () => void (await app.engine.store.schemaVersion()) },
     { name: 'issuers', run: () => checkIssuers(app) },
+    { name: 'clock', run: () => checkJump(app) },
   ]
   if (workers) checks.push({ name: 'workers', run: async () => checkWorkers(workers) })
   if (mqtt) {
@@ -53,6 +55,12 @@ async function checkIssuers({ engine, config }: App): Promise<void> {
   }
 }
 
+/** A clock that jumped holds up renewals and retirements; devices are answered. */
+async function checkJump({ engine }: App): Promise<void> {
+  const { problem } = await checkClock(engine, engine.clock.now())
+  ensure(problem === null, 'clock-implausible', problem ?? '')
+}
+
 function checkWorkers({ wanted, alive }: { wanted: number; alive: () => number }): void {
   const count = alive()
   ensure(count > 0, 'overloaded', `none of the ${wanted} TLS workers is running`)
@@ -65,7 +73,7 @@ function checkJobs(jobs: Jobs): void {
 
 function ensure(
   condition: boolean,
-  code: 'overloaded' | 'issuer-unavailable' | 'store-busy' | 'trigger-failed',
+  code: 'overloaded' | 'issuer-unavailable' | 'store-busy' | 'trigger-failed' | 'clock-implausible',
   problem: string,
 ): void {
   if (!condition) throw new Refusal(code, problem)
