@@ -88,6 +88,12 @@ export const nouns: readonly Noun[] = [
     load: async () => (await import('./campaign.ts')).registerCampaign,
   },
   {
+    name: 'trigger',
+    summary: 'ask a device by hand; signed bundles for devices that nothing reaches',
+    group: inventory,
+    load: async () => (await import('./trigger.ts')).registerTrigger,
+  },
+  {
     name: 'agent',
     summary: "the device's side: enrol, keep the certificate alive, renew",
     group: inventory,

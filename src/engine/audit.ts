@@ -64,6 +64,7 @@ export const factActions = [
   'renewal.abandoned',
   'renewal.resolved',
   'renewal.assigned',
+  'bundle.signed',
   'task.abandoned',
   'task.retried',
 ] as const
@@ -91,6 +92,8 @@ export const subjects = {
   task: (id: number) => `task:${id}`,
   campaign: (id: string) => `campaign:${id}`,
   renewal: (id: number) => `renewal:${id}`,
+  /** For whom: a device, or many (`meter-*`). */
+  bundle: (device: string) => `bundle:${device}`,
   revocation: (id: number) => `revocation:${id}`,
 } as const
 

@@ -56,7 +56,8 @@ export interface OtaSigner {
 
 /** A bundle is small: it goes over slow links into small devices. Bytes. */
 export const maxOtaBundle = 131_072
-const maxCertificates = 16
+/** In one bundle: the trust anchors of a device, or a chain. */
+export const maxOtaCertificates = 16
 const signatureContext = Buffer.from('perennial-ota-bundle-v1\0')
 
 /** @returns one line of JSON without a newline at its end; the same bytes for the same bundle */
@@ -121,6 +122,14 @@ export function openOtaBundle(text: string, expected: OtaExpectation): OpenedOta
   return { bundle, isRepeat: bundle.version === last }
 }
 
+/** Whether a bundle of this kind can be for `device`: only trust anchors are for many. */
+export function isOtaDevice(device: string, kind: OtaKind): boolean {
+  return (
+    parseDeviceId(device) !== null ||
+    (kind === 'trust' && /^([A-Za-z0-9][A-Za-z0-9._:-]{0,62})?\*$/.test(device))
+  )
+}
+
 /** Whether `meter-1`, `meter-*` or `*` means this device. */
 export function isForDevice(device: string, deviceId: DeviceId): boolean {
   return device.endsWith('*') ? deviceId.startsWith(device.slice(0, -1)) : device === deviceId
@@ -171,9 +180,7 @@ function decodeBundle(value: Members): OtaBundle {
   if (value['v'] !== 1) throw malformed('the bundle is not of version 1 of the format; update the agent')
   const payload = decodePayload(value)
   const device = textAt(value, 'device')
-  const isOne = parseDeviceId(device) !== null
-  const isMany = payload.kind === 'trust' && /^([A-Za-z0-9][A-Za-z0-9._:-]{0,62})?\*$/.test(device)
-  if (!isOne && !isMany) throw malformed(`device is ${shown(device)}`)
+  if (!isOtaDevice(device, payload.kind)) throw malformed(`device is ${shown(device)}`)
   return {
     device,
     version: countAt(value, 'version'),
@@ -200,8 +207,8 @@ function decodePayload(value: Members): OtaPayload {
   }
   if (kind !== 'trust' && kind !== 'certificate') throw malformed(`kind is ${shown(kind)}`)
   const list = value['certificates']
-  if (!Array.isArray(list) || list.length === 0 || list.length > maxCertificates) {
-    throw malformed(`certificates is not a list of 1 to ${maxCertificates}`)
+  if (!Array.isArray(list) || list.length === 0 || list.length > maxOtaCertificates) {
+    throw malformed(`certificates is not a list of 1 to ${maxOtaCertificates}`)
   }
   return { kind, certificates: list.map(certificatePem) }
 }
