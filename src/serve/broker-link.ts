@@ -42,18 +42,21 @@ export function brokerLink(options: BrokerLinkOptions): MqttLink {
       await inFlight.run((done) => broker.publish(packet, done), signal)
     },
     async subscribe(filter, handler) {
-      const pass = (
-        packet: { topic: string; payload: string | Buffer; retain: boolean },
+      const pass = async (
+        { topic, payload }: { topic: string; payload: string | Buffer },
         done: () => void,
       ) => {
-        const { topic, retain: retained } = packet
-        handler({ topic, payload: Buffer.from(packet.payload), retained })
-          .catch((error: unknown) =>
-            log.error({ err: error, topic }, 'a message over MQTT could not be handled'),
-          )
-          .finally(done)
+        try {
+          // what stands is handed to devices only: here each message is a new one
+          await handler({ topic, payload: Buffer.from(payload), retained: false })
+        } catch (error) {
+          log.error({ err: error, topic }, 'a message over MQTT could not be handled')
+        }
+        done()
       }
-      await new Promise<void>((resolve) => broker.subscribe(filter, pass, resolve))
+      await new Promise<void>((resolve) =>
+        broker.subscribe(filter, (packet, done) => void pass(packet, done), resolve),
+      )
     },
     async close() {
       isClosed = true
