@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { after, test } from 'node:test'
 import { sql, Transaction } from 'kysely'
-import { nextTurn, systemClock, type Clock } from '../base/clock.ts'
+import { nextTurn, stopwatch, systemClock, type Clock } from '../base/clock.ts'
 import { seededRandom } from '../base/random.ts'
 import { kyselyOn, openSqlite, SqliteConnection } from './dialects/sqlite.ts'
 import { GroupCommit, lockWaitMs } from './group-commit.ts'
@@ -86,6 +86,31 @@ test('units that arrive one after the other commit one by one', async () => {
   const { group, commits } = await rig()
   for (let n = 0; n < 3; n++) await group.run((tx) => put(tx, `k${n}`))
   assert.equal(commits(), 3)
+})
+
+test('units that arrive while the process is busy with other work share one commit', async () => {
+  const { group, database, commits } = await rig()
+  const units: Promise<void>[] = []
+  for (let n = 0; n < 8; n++) {
+    units.push(group.run((tx) => put(tx, `k${n}`)))
+    // as when the next handshakes are at work: turns that bring no unit, and yet are not idle
+    for (let turn = 0; turn < 2; turn++) {
+      await nextTurn()
+      for (const elapsed = stopwatch(); elapsed() < 0.2;);
+    }
+  }
+  await Promise.all(units)
+  assert.ok(commits() <= 3, `${commits()} commits`)
+  assert.equal(keys(database).length, 8)
+})
+
+test('a lone unit waits for nobody', async () => {
+  const { group, commits } = await rig()
+  const elapsed = stopwatch()
+  for (let n = 0; n < 100; n++) await group.run((tx) => put(tx, `k${n}`))
+  assert.equal(commits(), 100)
+  // a wait of 20 ms each would make it 2 s
+  assert.ok(elapsed() < 1_500, `${elapsed()} ms`)
 })
 
 test('a group has a bounded number of units', async () => {

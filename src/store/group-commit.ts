@@ -13,8 +13,12 @@ import { closeUnitEnd, openUnitEnd, UnitEnd, unitEndOf, writeUnitEnd } from './u
 import type { Tx } from './schema.ts'
 import type { TransactionGuard, Unit, Work } from './transaction.ts'
 
-/** A group takes no further unit after so many ms, and waits no longer for company. */
+/** A group takes no further unit after so many ms. */
 const groupMs = 10
+/** A group waits no longer than this for company, however busy the process is. */
+const gatherMs = 20
+/** A turn of the event loop that took less had nothing to do: the least part of a handshake takes longer. */
+const idleTurnMs = 0.05
 /** A group takes no more units than this. */
 const groupUnits = 512
 /** A unit that has waited this long for the write lock is refused. */
@@ -96,13 +100,23 @@ export class GroupCommit {
     this.#running = null
   }
 
-  /** Waits while each turn of the event loop brings more units, so that requests that arrive together commit together. */
+  /**
+   * Waits while turns of the event loop bring more units or do other work: time that passes anyway, in which requests
+   * under way become units of this group. An idle turn ends it, so nobody waits for company that is not coming.
+   */
   async #gather(): Promise<void> {
     const elapsed = stopwatch()
     let seen = 0
-    while (this.#queue.length > seen && this.#queue.length < groupUnits && elapsed() < groupMs) {
+    let turnMs = 0
+    while (
+      (this.#queue.length > seen || turnMs >= idleTurnMs) &&
+      this.#queue.length < groupUnits &&
+      elapsed() < gatherMs
+    ) {
       seen = this.#queue.length
+      const turn = stopwatch()
       await nextTurn()
+      turnMs = turn()
     }
   }
 
