@@ -5,6 +5,7 @@ import type { CertificateRecord, NewCertificate } from '../../src/store/certific
 import type { DeviceRecord } from '../../src/store/devices.ts'
 import type { IssuerRecord } from '../../src/store/issuers.ts'
 import type { Store } from '../../src/store/open.ts'
+import { renewalCounter, type RenewalStatus } from '../../src/store/renewal-record.ts'
 
 /** A day's worth of instants in the year 2026, so that nothing in a test is 0 by accident. */
 export const start = 20_500 * dayMs
@@ -108,6 +109,10 @@ export async function recount(store: Store): Promise<Record<string, number>> {
   }
   for (const { state } of await store.db.selectFrom('devices').select('state').execute()) {
     count(`devices.${state}`)
+  }
+  const renewals = await store.db.selectFrom('renewals').select(['campaign_id', 'wave', 'status']).execute()
+  for (const { campaign_id: campaignId, wave, status } of renewals) {
+    count(renewalCounter({ campaignId, wave }, status as RenewalStatus))
   }
   const certificates = await store.db
     .selectFrom('certificates')

@@ -4,6 +4,8 @@ import { transactionConformance } from './store-transactions.ts'
 import { inventoryConformance } from './store-inventory.ts'
 import { pagingConformance } from './store-paging.ts'
 import { recordConformance } from './store-records.ts'
+import { renewalWorkConformance } from './store-renewal-work.ts'
+import { renewalConformance } from './store-renewals.ts'
 import { workConformance } from './store-work.ts'
 import type { EngineName, StoreOpener } from '../helpers/stores.ts'
 
@@ -14,4 +16,6 @@ export function storeConformance(name: EngineName, open: StoreOpener): void {
   pagingConformance(open)
   recordConformance(open)
   workConformance(open)
+  renewalConformance(open)
+  renewalWorkConformance(open)
 }
