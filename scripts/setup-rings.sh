@@ -22,6 +22,7 @@ find_lacking() {
     'strongswan-pki libstrongswan-standard-plugins libstrongswan-extra-plugins'
   need certtool 'command -v certtool' gnutls-bin
   need systemd-analyze 'command -v systemd-analyze' systemd
+  need kannel '[ -x /usr/sbin/bearerbox ] && [ -x /usr/sbin/smsbox ]' kannel
   need mosquitto 'command -v mosquitto || [ -x /usr/sbin/mosquitto ]' mosquitto
   need mosquitto-clients 'command -v mosquitto_pub && command -v mosquitto_sub' mosquitto-clients
   need java 'command -v javac' default-jdk-headless

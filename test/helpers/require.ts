@@ -41,6 +41,11 @@ const programs = {
     find: () => onPath('mosquitto') ?? (isExecutable('/usr/sbin/mosquitto') ? '/usr/sbin/mosquitto' : null),
     install: 'mosquitto',
   },
+  kannel: {
+    find: () => (isExecutable('/usr/sbin/bearerbox') ? '/usr/sbin/bearerbox' : null),
+    files: ['/usr/sbin/smsbox'],
+    install: 'kannel',
+  },
   mosquitto_pub: { find: () => onPath('mosquitto_pub'), install: 'mosquitto-clients' },
   mosquitto_sub: { find: () => onPath('mosquitto_sub'), install: 'mosquitto-clients' },
   'systemd-analyze': { find: () => onPath('systemd-analyze'), install: 'systemd' },
