@@ -22,6 +22,7 @@ import { signData } from './pki/signature.ts'
 import type { Serving } from './serve.ts'
 import { findDevice } from './store/devices.ts'
 import { findCurrent } from './store/inventory.ts'
+import { startDemoCampaign, type DemoCampaign } from './serve/demo-campaign.ts'
 
 export interface DemoFleet {
   readonly enrolled: number
@@ -123,12 +124,29 @@ async function enrolDevice({ engine }: App, id: DeviceId, endpoint: Endpoint): P
   await new EstClient({ ...endpoint, clock, identity: { chainPem, key: privateKey } }).cacerts()
 }
 
-/** Where everything is, the root's fingerprint, and three lines to copy. Makes a one-time secret for the second. */
-export async function demoLines(app: App, { endpoints }: Serving): Promise<string[]> {
-  const { est, status, admin } = endpoints
+/** A campaign to watch; null where this installation cannot have one: without MQTT, or not made by the demo. */
+export async function openDemoCampaign(
+  app: App,
+  { endpoints: { est, mqtt } }: Serving,
+  { print }: Pick<DemoOptions, 'print'>,
+): Promise<DemoCampaign | null> {
+  if (est === null || mqtt === null) return null
+  const [root] = await issuerChain(app.engine, defaultRootId)
+  const trustPem = encodePem('CERTIFICATE', root as Uint8Array)
+  return await startDemoCampaign(app, { endpoints: { est, mqtt, trustPem }, print })
+}
+
+/** Where everything is, the root's fingerprint, and lines to copy. Makes a one-time secret for the second. */
+export async function demoLines(
+  app: App,
+  { endpoints }: Serving,
+  campaign: DemoCampaign | null,
+): Promise<string[]> {
+  const { est, status, mqtt, admin } = endpoints
   const [root] = await issuerChain(app.engine, defaultRootId)
   const lines = [
     ...(est === null ? [] : [`Devices (EST)     ${est}/.well-known/est/`]),
+    ...(mqtt === null ? [] : [`Devices (MQTT)    ${mqtt}`]),
     ...(status === null ? [] : [`CA certificates   ${status}/ca/${defaultRootId}.cer`]),
     ...(admin === null ? [] : [`Health, metrics   ${admin}/readyz?verbose  ${admin}/metrics`]),
     `Root fingerprint  ${new X509Certificate(root as Uint8Array).fingerprint256} (SHA-256)`,
@@ -137,7 +155,11 @@ export async function demoLines(app: App, { endpoints }: Serving): Promise<strin
     lines.push('', 'Trust the root (compare the fingerprint):', trustLine(status))
     lines.push('', `Enrol a device (${yours.id}, a one-time secret of its own):`, await enrolLine(app, est))
   }
-  return [...lines, '', 'See what expires next:', expiresLine(app)]
+  if (campaign) {
+    lines.push('', 'A campaign renews 30 valves while you look (its certificates live for two hours):')
+    lines.push(...campaign.commands.map((command) => ofThisInstallation(app, command)))
+  }
+  return [...lines, '', 'See what expires next:', ofThisInstallation(app, 'cert list --expires-within 365d')]
 }
 
 function trustLine(status: string): string {
@@ -153,10 +175,10 @@ async function enrolLine(app: App, est: string): Promise<string> {
   return `  ${request} 2>openssl.log | openssl base64 -A | ${send} | ${read} && openssl x509 -in device.pem -noout -subject -enddate`
 }
 
-function expiresLine({ dataDirectory }: App): string {
+function ofThisInstallation({ dataDirectory }: App, command: string): string {
   const isDefault = dataDirectory.path === resolve('perennial-data')
   const fromHere = relative('', dataDirectory.path)
   const path = fromHere.startsWith('..') ? dataDirectory.path : fromHere
   const where = isDefault ? '' : ` --data ${shellQuoted(path)}`
-  return `  ${commandName()} cert list --expires-within 365d${where}`
+  return `  ${commandName()} ${command}${where}`
 }

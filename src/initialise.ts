@@ -13,7 +13,7 @@ import { silentLog, type Log } from './base/log.ts'
 import { systemRandom, token, type Random } from './base/random.ts'
 import { loadConfig, type Environment } from './config.ts'
 import { readSecretFile } from './config/environment.ts'
-import { defaultsYaml } from './config/print.ts'
+import { defaultsYaml, type GivenEntries } from './config/print.ts'
 import { createDataDirectory, lockForInit, markReady, type DataDirectory } from './data-directory.ts'
 import { fact, recordFacts, subjects } from './engine/audit.ts'
 import { defaultIssuerId, defaultRootId } from './engine/default-profiles.ts'
@@ -33,6 +33,8 @@ export interface InitialiseOptions {
   readonly passphrase: string | null
   /** What perennial.yaml is to say, by dotted key, if it does not exist yet: `organization`, `est.names`, `status.url`. */
   readonly settings?: Readonly<Record<string, unknown>>
+  /** Connectivity and certificate profiles that it is to have besides. */
+  readonly entries?: GivenEntries
   /** Who does it: `actors.commandLine(account)`. */
   readonly actor: string
   readonly clock?: Clock
@@ -115,11 +117,11 @@ async function initialiseLocked(options: InitialiseOptions): Promise<Initialisat
 
 async function ensureConfig(
   directory: DataDirectory,
-  { settings = {} }: InitialiseOptions,
+  { settings = {}, entries = {} }: InitialiseOptions,
   onMade: (what: string) => void,
 ): Promise<void> {
   if (existsSync(directory.configFile)) return
-  await writeFileAtomically(directory.configFile, defaultsYaml(settings), 0o600)
+  await writeFileAtomically(directory.configFile, defaultsYaml(settings, entries), 0o600)
   onMade('perennial.yaml, every key at its default')
 }
 

@@ -1,8 +1,11 @@
 /** `perennial demo`: what `npm start` runs. */
 import type { Command } from 'commander'
-import { demoLines, enrolDemoFleet, type DemoFleet } from '../demo.ts'
+import { demoLines, enrolDemoFleet, openDemoCampaign, type DemoFleet } from '../demo.ts'
+import type { App } from '../app.ts'
 import { seal } from '../engine/seal.ts'
 import { initialise } from '../initialise.ts'
+import type { Serving } from '../serve.ts'
+import { demoEntries, demoSettings } from '../serve/demo-campaign.ts'
 import { commandLineActor } from './account.ts'
 import type { CliContext } from './context.ts'
 import { addExamples } from './examples.ts'
@@ -40,35 +43,58 @@ export function registerDemo(program: Command, cli: CliContext): void {
 }
 
 async function demo(cli: CliContext, options: DemoOptions): Promise<void> {
-  const print = (line: string) => cli.output.note(line)
   await initialise({
     path: cli.dataPath(),
     env: cli.env,
     passphrase: givenPassphrase({ option: cli.passphraseOption(), env: cli.env }),
     actor: commandLineActor(),
-    onMade: (what) => print(`  ${cli.output.style.green('+')} ${what}`),
+    settings: demoSettings,
+    entries: demoEntries,
+    onMade: (what) => cli.output.note(`  ${cli.output.style.green('+')} ${what}`),
   })
   const app = await openForServing(cli)
   try {
     const serving = await startServing(cli, app, options)
-    const fleet = await enrolDemoFleet(app, serving, { print })
-    // so that the log can be verified, exported and proved from at once
-    await seal(app.engine, cli.clock.now())
-    const lines = options.once ? [] : await demoLines(app, serving)
-    cli.output.answer({
-      json: { dataDirectory: app.dataDirectory.path, endpoints: endpointsJson(serving.endpoints), ...fleet },
-      text: () => (options.once ? onceLine(app.dataDirectory.path, fleet) : lines.join('\n')),
-    })
-    if (!options.once) {
-      await stopSignal()
-      cli.output.note('Stopping; what was begun is finished first.')
+    try {
+      await show(cli, { app, serving, options })
+    } finally {
+      await serving.stop()
     }
-    await serving.stop()
     // what the devices were last seen doing was written while stopping
     await seal(app.engine, cli.clock.now())
   } finally {
     await app.close()
   }
+}
+
+interface Demo {
+  readonly app: App
+  readonly serving: Serving
+  readonly options: DemoOptions
+}
+
+/** Resolves when the demo is to stop. */
+async function show(cli: CliContext, { app, serving, options }: Demo): Promise<void> {
+  const print = (line: string) => cli.output.note(line)
+  const fleet = await enrolDemoFleet(app, serving, { print })
+  const campaign = options.once ? null : await openDemoCampaign(app, serving, { print })
+  // so that the log can be verified, exported and proved from at once
+  await seal(app.engine, cli.clock.now())
+  const lines = options.once ? [] : await demoLines(app, serving, campaign)
+  cli.output.answer({
+    json: { dataDirectory: app.dataDirectory.path, endpoints: endpointsJson(serving.endpoints), ...fleet },
+    text: () => (options.once ? onceLine(app.dataDirectory.path, fleet) : lines.join('\n')),
+  })
+  if (options.once) return
+  const stopping = new AbortController()
+  // the platform outlives its simulated devices
+  const living = campaign
+    ?.run(stopping.signal)
+    .catch((error: unknown) => print(`The demo's devices have stopped: ${String(error)}`))
+  await stopSignal()
+  print('Stopping; what was begun is finished first.')
+  stopping.abort()
+  await living
 }
 
 function onceLine(path: string, { enrolled, alreadyThere }: DemoFleet): string {

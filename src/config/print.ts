@@ -62,9 +62,13 @@ export function effectiveYaml(keys: readonly PrintedKey[], dim = (text: string):
 
 /**
  * perennial.yaml with every knob, commented out at its default.
- * @param given keys that are set in it, by dotted key
+ * @param given   keys that are set in it, by dotted key
+ * @param entries connectivity and certificate profiles beside the default ones, by name, each as YAML writes it on one line
  */
-export function defaultsYaml(given: Readonly<Record<string, unknown>> = {}): string {
+export function defaultsYaml(
+  given: Readonly<Record<string, unknown>> = {},
+  { connectivity = {}, profiles = {} }: GivenEntries = {},
+): string {
   const lines = [
     '# Configuration of Perennial. Each key is shown with its default; remove the # before it to change it.',
     '# Check it with `perennial config check`; see what is in force with `perennial config print`.',
@@ -73,6 +77,7 @@ export function defaultsYaml(given: Readonly<Record<string, unknown>> = {}): str
     '',
     '# How often devices of a kind are heard from. Renewal windows must be longer.',
     'connectivity:',
+    ...givenLines(connectivity),
     ...[...defaultConnectivity].flatMap(([name, entry]) =>
       entryLines(connectivityEntry, name, connectivityWritten(entry)),
     ),
@@ -80,10 +85,20 @@ export function defaultsYaml(given: Readonly<Record<string, unknown>> = {}): str
     '# Certificate profiles; the name is also the EST label. A profile named like a default one changes it; a new one',
     '# may start from another with `extends:`. Every key: `perennial config print --schema`.',
     'profiles:',
+    ...givenLines(profiles),
     ...defaultProfiles.flatMap((input) => entryLines(profileEntry, input.name, input)),
     '',
   ]
   return lines.join('\n')
+}
+
+export interface GivenEntries {
+  readonly connectivity?: Readonly<Record<string, string>>
+  readonly profiles?: Readonly<Record<string, string>>
+}
+
+function givenLines(entries: Readonly<Record<string, string>>): string[] {
+  return Object.entries(entries).map(([name, text]) => `  ${name}: ${text}`)
 }
 
 interface KeyValue {

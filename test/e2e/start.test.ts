@@ -114,6 +114,26 @@ suite('npm start on a clean clone', { skip }, () => {
     assert.equal(await type(lines), '401')
   })
 
+  test('its campaign goes from the canary to the field list, and old certificates are retired', async () => {
+    await platform.says(
+      /campaign demo \(wave 2 done\), 30 valves: (?:\d+ confirmed, )?\d+ retired, 3 escalated\n/,
+      4 * minuteMs,
+    )
+    const said = platform.output()
+    const opened = ['canary open', 'wave 1 open', 'wave 2 open'].map((words) => said.indexOf(words))
+    assert.ok(
+      opened.every((at, wave) => at > (opened[wave - 1] ?? 0)),
+      said,
+    )
+    const field = JSON.parse(await type('./perennial field list --json')) as { deviceId: string }[]
+    assert.deepEqual(field.map(({ deviceId }) => deviceId).sort(), [
+      'demo-valve-028',
+      'demo-valve-029',
+      'demo-valve-030',
+    ])
+    assert.match(await type('./perennial device why demo-valve-029'), /field list/)
+  })
+
   test('stops gracefully at SIGTERM, and everything is there after the next start', async () => {
     const inventory = JSON.parse(await type('./perennial cert list --json')) as unknown[]
     assert.equal(await platform.stop('SIGTERM', 30 * secondMs), 0, platform.output())
