@@ -181,11 +181,7 @@ export async function trial(core: AgentCore, step: StepOf<'try'>, state: AgentSt
   }
   const bearer = await core.bearerOf(step.slot, held)
   const { answer, memory } = await core.ask({ operation: 'credential', bearer }, state.memory)
-  if (answer.kind === 'done') {
-    const result = await activate(core, step, { ...state, memory }, 'the server took it')
-    await core.report('confirmed', step.slot, { held, bearer })
-    return result
-  }
+  if (answer.kind === 'done') return await activate(core, step, { ...state, memory }, 'the server took it')
   const isRefused = answer.kind === 'refused'
   const current = activeCredential(state)
   if (isRefused && current && state.active) {

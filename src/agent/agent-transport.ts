@@ -49,7 +49,7 @@ export type TransportAnswer = {
   | { readonly kind: 'failed'; readonly detail: string }
 )
 
-/** `stored`: it is on the storage and was read back. `confirmed`: the server has let it in. */
+/** `stored`: it is on the storage and was read back. `confirmed`: the server has let it in; a transport says that by itself. */
 export type ReportedState = 'stored' | 'confirmed' | 'failed'
 
 export interface Report {
@@ -70,15 +70,12 @@ export interface AgentTransport {
   /** Tells the server how far a certificate has come. Nothing depends on its arrival; it does not throw. */
   readonly report?: (report: Report) => Promise<void>
   /**
-   * Keeps a connection open as this bearer until the signal, again and again, and hands over what comes in. Called with
-   * another bearer or signal, it goes on with those.
+   * Where messages go that come in unasked, whichever call has opened the connection.
    * @param receive resolves when the message is on the storage; only then is it acknowledged
    */
-  readonly listen?: (
-    bearer: CertificateBearer,
-    receive: (message: AgentMessage) => Promise<void>,
-    signal: AbortSignal,
-  ) => void
+  readonly deliver?: (receive: (message: AgentMessage) => Promise<void>) => void
+  /** Keeps a connection open as this bearer until the signal, again and again. Another call puts another bearer in place. */
+  readonly listen?: (bearer: CertificateBearer, signal: AbortSignal) => void
   /** Ends what is open. */
   readonly close?: () => Promise<void>
 }

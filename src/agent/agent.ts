@@ -16,6 +16,7 @@ import {
   type Wish,
 } from './agent-state.ts'
 import { activate, askHint, askTime, createKey, makeRequest, request, trial } from './agent-steps.ts'
+import { pause } from './pause.ts'
 import { renewalInstant } from './renewal-due.ts'
 
 /** The loop looks at the clock at least this often, because clocks are set. */
@@ -33,6 +34,7 @@ export class Agent {
 
   constructor(parts: AgentParts) {
     this.#core = new AgentCore(parts)
+    parts.transport.deliver?.(async (message) => await this.receive(message))
   }
 
   /** What is on the device now. */
@@ -121,11 +123,7 @@ export class Agent {
         announced = detail
         const waitMs = (retryAt ?? clock.now() + minuteMs) - clock.now()
         const either = AbortSignal.any([signal, this.#wake.signal])
-        await clock
-          .sleep(Math.min(longestSleepMs, Math.max(secondMs, waitMs)), either)
-          .catch((error: unknown) => {
-            if (!either.aborted) throw error
-          })
+        await pause(clock, Math.min(longestSleepMs, Math.max(secondMs, waitMs)), either)
       }
     } finally {
       await transport.close?.()
@@ -141,7 +139,7 @@ export class Agent {
     if (current === null || held.active === null || current.fingerprint === this.#listening) return
     try {
       const bearer = await this.#core.bearerOf(held.active, current)
-      transport.listen(bearer, async (message) => await this.receive(message), signal)
+      transport.listen(bearer, signal)
       this.#listening = current.fingerprint
     } catch (error) {
       if (!(error instanceof Refusal) || error.code !== 'keystore-failed') throw error

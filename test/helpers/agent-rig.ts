@@ -4,12 +4,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
-import { agentDefaults, checkAgentConfig } from '../../src/agent/agent-config.ts'
+import { agentDefaults, checkAgentConfig, type AgentConfig } from '../../src/agent/agent-config.ts'
 import { writeFile, type WriteFile } from '../../src/agent/agent-directory.ts'
 import { activeCredential } from '../../src/agent/agent-state.ts'
 import { renewalInstant } from '../../src/agent/renewal-due.ts'
 import type { AgentTransport } from '../../src/agent/agent-transport.ts'
 import type { Agent, AgentEvent } from '../../src/agent/agent.ts'
+import type { Keystore } from '../../src/agent/keystore.ts'
 import { openAgent, setUpAgent } from '../../src/agent/open-agent.ts'
 import { type Clock, dayMs, type Instant, minuteMs } from '../../src/base/clock.ts'
 import { seededRandom } from '../../src/base/random.ts'
@@ -27,8 +28,10 @@ export interface Cut {
 /** Sleeping takes no time; the loop ends when `endAt` is passed. */
 export class JumpingClock implements Clock {
   at: Instant = testNow
-  readonly stop = new AbortController()
+  stop = new AbortController()
   endAt = Infinity
+  /** Sees each instant at which somebody wakes. */
+  onWake: (() => Promise<void>) | null = null
 
   now(): Instant {
     return this.at
@@ -36,6 +39,7 @@ export class JumpingClock implements Clock {
 
   async sleep(ms: number): Promise<void> {
     this.at += ms
+    await this.onWake?.()
     if (this.at >= this.endAt) this.stop.abort()
   }
 }
@@ -45,17 +49,24 @@ after(() => {
   for (const folder of folders) rmSync(folder, { recursive: true })
 })
 
+export type RigOptions = ConstructorParameters<typeof AgentServer>[1] & {
+  readonly config?: Partial<AgentConfig>
+}
+
 /** One device and its server; the device may be switched off and on. */
 export class Rig {
   readonly clock = new JumpingClock()
   readonly server: AgentServer
   readonly directory = mkdtempSync(join(tmpdir(), 'perennial-agent-'))
   readonly events: AgentEvent[] = []
+  /** Beside the usual. */
+  readonly config: Partial<AgentConfig>
   effects = 0
   cut: Cut | null = null
 
-  constructor(options: ConstructorParameters<typeof AgentServer>[1] = {}) {
+  constructor({ config = {}, ...options }: RigOptions = {}) {
     folders.push(this.directory)
+    this.config = config
     this.server = new AgentServer(this.clock, options)
   }
 
@@ -64,6 +75,7 @@ export class Rig {
       ...agentDefaults,
       deviceId: 'device-1',
       server: 'https://est.example:8443',
+      ...this.config,
     })
     await setUpAgent(this, { config, anchors: [this.server.root.certificate] })
     return this
@@ -84,28 +96,36 @@ export class Rig {
       clock: this.clock,
       random: seededRandom('agent'),
       write,
-      transport: this.transport,
+      transport: this.makeTransport(),
+      ...(this.keystore ? { keystore: this.keystore } : {}),
       bootstrap: { kind: 'secret', username: 'device-1', password: secret },
       onEvent: (event) => void this.events.push(event),
     })
   }
 
   readonly write: WriteFile = async (path, data, mode) =>
-    await this.#effect(
+    await this.effect(
       async () => await writeFile(path, data, mode),
       () => writeFileSync(`${path}.new`, 'torn'),
     )
 
-  readonly transport: AgentTransport = {
-    ask: async (request) =>
-      await this.#effect(
-        async () => await this.server.ask(request),
-        () => undefined,
-      ),
+  readonly est: AgentTransport = {
+    ask: async (request) => await this.effect(async () => await this.server.ask(request)),
   }
 
-  async #effect<Value>(happen: () => Promise<Value>, half: () => void): Promise<Value> {
+  /** Anew at each start. */
+  makeTransport(): AgentTransport {
+    return this.est
+  }
+
+  /** In place of files. */
+  keystore: Keystore | null = null
+
+  /** What may be the last thing before the power fails. */
+  async effect<Value>(happen: () => Promise<Value>, half: () => void = () => undefined): Promise<Value> {
     const { at, phase } = this.cut ?? { at: -1, phase: 'before' }
+    // what still runs of a device that is off has no effect
+    if (this.cut && this.effects > at) throw new PowerCut()
     const isCut = this.effects++ === at
     if (isCut && phase === 'half') half()
     if (isCut && phase !== 'after') throw new PowerCut()

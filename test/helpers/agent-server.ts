@@ -11,7 +11,7 @@ import { sha256Hex } from '../../src/base/bytes.ts'
 import { type Clock, dayMs } from '../../src/base/clock.ts'
 import type { Certificate } from '../../src/pki/certificate.ts'
 import { parseCsr, verifyCsr } from '../../src/pki/csr.ts'
-import { decodePem } from '../../src/pki/pem.ts'
+import { decodePem, encodePem } from '../../src/pki/pem.ts'
 import { makeCertificate, san, type TestCertificate } from './certificates.ts'
 
 interface Issued {
@@ -71,6 +71,19 @@ export class AgentServer implements AgentTransport {
     return record !== null && record.status !== 'superseded' && this.now <= certificate.notAfter
   }
 
+  /** A certificate that it has issued another way, after the last one. */
+  adopt(certificate: Certificate): void {
+    const predecessor = this.issued.at(-1) ?? null
+    this.issued.push({ certificate, spkiHash: sha256Hex(certificate.spki), predecessor, status: 'issued' })
+  }
+
+  /** By its fingerprint. */
+  find(fingerprint: string): Certificate | null {
+    return (
+      this.issued.find(({ certificate }) => sha256Hex(certificate.der) === fingerprint)?.certificate ?? null
+    )
+  }
+
   async ask(request: TransportRequest): Promise<TransportAnswer> {
     const said = this.says?.(request)
     if (said) return said
@@ -86,6 +99,9 @@ export class AgentServer implements AgentTransport {
       return { kind: 'done', certificates: [], serverNow, window: this.window }
     }
     if (request.operation === 'cacerts') {
+      if (request.trustPem !== undefined && !request.trustPem.includes(this.#rootPem())) {
+        return { kind: 'failed', detail: 'unable to verify the server', serverNow: null }
+      }
       if (peer && this.isStrict && !this.#isLive(peer)) return refused(serverNow, 'TLS alert')
       if (peer?.status === 'issued') confirm(peer)
       const certificates = [this.root.certificate.der, this.issuing.certificate.der]
@@ -142,6 +158,10 @@ export class AgentServer implements AgentTransport {
     if (!('key' in identity)) return record ?? null
     const spki = createPublicKey(identity.key).export({ type: 'spki', format: 'der' })
     return record && sha256Hex(spki) === record.spkiHash ? record : null
+  }
+
+  #rootPem(): string {
+    return encodePem('CERTIFICATE', this.root.certificate.der)
   }
 
   #find(certificate: Certificate): Issued | null {
