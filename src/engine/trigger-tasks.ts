@@ -175,7 +175,8 @@ async function sendOne(
   return result
 }
 
-function triggerOf(engine: Engine, subject: TriggerSubject, payload: TriggerPayload): Trigger {
+/** The message of an attempt, as it is at this instant. */
+export function triggerOf(engine: Engine, subject: TriggerSubject, payload: TriggerPayload): Trigger {
   const now = engine.clock.now()
   const { ladder } = connectivityOf(engine, subject)
   const waitMs = ladder[subject.rung]?.waitMs ?? 0

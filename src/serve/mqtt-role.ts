@@ -15,6 +15,7 @@ import {
   sharedFilter,
 } from '../base/mqtt-topics.ts'
 import type { Job } from '../engine/jobs.ts'
+import { standingTriggersJob } from '../engine/standing-triggers.ts'
 import type { MqttLink, MqttReceived, TriggerChannel, TriggerKind } from '../engine/ports.ts'
 import { openMqttLink, type MqttCredentials } from '../protocols/mqtt-client.ts'
 import { MqttService } from '../protocols/mqtt-service.ts'
@@ -24,6 +25,7 @@ import { createMqttTrigger } from '../triggers/mqtt.ts'
 import { createTwinTrigger } from '../triggers/twin.ts'
 import { openBroker, type Broker } from './broker.ts'
 import { listen } from './listener.ts'
+import { mosquittoLogJob } from './mosquitto-log.ts'
 
 export interface MqttRole {
   /** Of the embedded broker; null when it is not ours. */
@@ -53,8 +55,17 @@ export async function startMqtt(app: App, options: MqttRoleOptions): Promise<Mqt
   const { broker } = app.config.mqtt
   if (broker === 'none' || (broker === 'embedded' && !options.listens)) return null
   const role = broker === 'embedded' ? await startEmbedded(app, options) : await startExternal(app, options)
-  addTriggers(app, role.link)
-  return role
+  const kinds = addTriggers(app, role.link)
+  const { mosquittoLog } = app.config.mqtt
+  return {
+    ...role,
+    jobs: [
+      ...role.jobs,
+      // another broker keeps over its own restart what stands
+      ...(broker === 'embedded' ? [standingTriggersJob(kinds)] : []),
+      ...(mosquittoLog !== null && options.listens ? [mosquittoLogJob(app.engine, mosquittoLog)] : []),
+    ],
+  }
 }
 
 async function startEmbedded(app: App, { identity, metrics }: MqttRoleOptions): Promise<MqttRole> {
@@ -175,8 +186,8 @@ async function readPem(name: string, file: string | null): Promise<string> {
   }
 }
 
-/** Until now rungs of these kinds were passed over. */
-function addTriggers({ engine, config, otaSigner }: App, link: MqttLink): void {
+/** Until now rungs of these kinds were passed over. @returns the kinds */
+function addTriggers({ engine, config, otaSigner }: App, link: MqttLink): TriggerKind[] {
   const { topicPrefix: prefix, maxInFlight: parallel } = config.mqtt
   const bundles = createOtaOverMqtt(config, { link, parallel, otaSigner })
   const channels: readonly TriggerChannel[] = [
@@ -187,4 +198,5 @@ function addTriggers({ engine, config, otaSigner }: App, link: MqttLink): void {
   // the engine reads it, and whoever composes the process makes it grow
   const known = engine.triggers as Map<TriggerKind, TriggerChannel>
   for (const channel of channels) known.set(channel.kind, channel)
+  return channels.map(({ kind }) => kind)
 }
