@@ -36,7 +36,12 @@ export function stackedBar(parts: readonly Part[], width: number): string {
     columns[widest] = (columns[widest] ?? 0) - 1
     left++
   }
-  return parts.map(({ paint, character }, at) => paint(character.repeat(columns[at] ?? 0))).join('')
+  return parts
+    .map(({ paint, character }, at) => {
+      const length = columns[at] ?? 0
+      return length === 0 ? '' : paint(character.repeat(length))
+    })
+    .join('')
 }
 
 /** `12,345`. */

@@ -117,9 +117,13 @@ export function planLines(cli: CliContext, planned: CampaignPlan, now: Instant):
   const { style, width } = cli.output
   const { selected, targets, left, waves, warnings } = planned
   const field = (label: string, value: string | null) => [label, value] as const
-  const lines = [
+  const head = [
     `${style.bold(grouped(targets))} targets of ${grouped(selected)} selected devices`,
     ...left.map(({ reason, count }) => `  ${padStart(grouped(count), 11)}  left out: ${leftWords[reason]}`),
+  ]
+  if (targets === 0) return head
+  const lines = [
+    ...head,
     '',
     style.bold('Last seen'),
     ...histogram(planned, { width, style }),

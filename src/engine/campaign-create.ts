@@ -12,6 +12,7 @@ import {
   type WaveRecord,
 } from '../store/campaigns.ts'
 import { candidatePage, tallySelection, type Candidate } from '../store/campaign-selection.ts'
+import { adoptTarget } from '../store/campaign-targets.ts'
 import { countersOfCampaign, type RenewalCounts } from '../store/renewal-lists.ts'
 import { insertPlannedRenewals } from '../store/renewals.ts'
 import type { Tx } from '../store/schema.ts'
@@ -139,7 +140,7 @@ async function drawTargets(engine: Engine, campaign: Campaign, progress: Progres
       onProgress?.('inserting', done, before + candidates.length)
     }
   }
-  return await engine.store.transaction((tx) => finishDraft(tx, engine, campaign, progress))
+  return await engine.store.transaction((tx) => finishDraft(tx, campaign, progress))
 }
 
 async function insertedByWave(engine: Engine, id: string, waves: number): Promise<number[]> {
@@ -212,7 +213,7 @@ async function insertChunk(
   const { status, snapshot } = await requireLocked(tx, campaign.id)
   if (status !== 'draft' || snapshot.isDrawn)
     throw new Refusal('campaign-state', `the draft ${campaign.id} was completed or deleted by somebody else`)
-  await insertPlannedRenewals(
+  const left = await insertPlannedRenewals(
     tx,
     chunk.map((candidate) => ({
       campaignId: campaign.id,
@@ -228,14 +229,10 @@ async function insertChunk(
       createdAt: campaign.createdAt,
     })),
   )
+  for (const target of left) await adoptTarget(tx, target)
 }
 
-async function finishDraft(
-  tx: Tx,
-  engine: Engine,
-  { id }: Campaign,
-  { actor, now }: Progress,
-): Promise<Campaign> {
+async function finishDraft(tx: Tx, { id }: Campaign, { actor, now }: Progress): Promise<Campaign> {
   const campaign = await requireLocked(tx, id)
   if (campaign.status !== 'draft' || campaign.snapshot.isDrawn)
     throw new Refusal('campaign-state', `the draft ${id} was completed or deleted by somebody else`)
@@ -273,7 +270,6 @@ async function finishDraft(
       details: { ...details, waves: sizes },
     }),
   )
-  engine.log.info({ campaign: id, ...details }, 'campaign created')
   return drawn
 }
 

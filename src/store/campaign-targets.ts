@@ -5,13 +5,49 @@ import type { CertificateId } from '../base/id.ts'
 import { addCounters, readCounters } from './counters.ts'
 import { prepared } from './prepared.ts'
 import {
+  noCampaign,
   renewalColumns,
   renewalCounter,
   toRenewal,
   type RenewalRecord,
   type RenewalStatus,
 } from './renewal-record.ts'
+import { isOpen } from './renewals.ts'
 import type { Queries, Tx } from './schema.ts'
+
+// index: renewals_open
+const updateOwner = prepared(
+  (db, p: { campaignId: string; wave: number; certificateId: number; deviceId: string; slot: string }) =>
+    db
+      .updateTable('renewals')
+      .set({
+        campaign_id: p.campaignId,
+        wave: p.wave,
+        certificate_id: p.certificateId,
+        // not before the campaign lets it in
+        next_at: null,
+      })
+      .where('device_id', '=', p.deviceId)
+      .where('slot', '=', p.slot)
+      .where('status', '=', sql.lit('planned'))
+      .where('campaign_id', '=', sql.lit(noCampaign))
+      .where(isOpen),
+)
+
+/** Takes over a renewal that was opened because it is due and has not asked. @returns false when it has, or is another's */
+export async function adoptTarget(
+  tx: Tx,
+  target: Pick<RenewalRecord, 'campaignId' | 'wave' | 'deviceId' | 'slot' | 'certificateId'>,
+): Promise<boolean> {
+  const { campaignId, wave, deviceId, slot, certificateId } = target
+  const { numAffectedRows } = await updateOwner(tx, { campaignId, wave, deviceId, slot, certificateId })
+  if (numAffectedRows !== 1n) return false
+  addCounters(tx, {
+    [renewalCounter({ campaignId: noCampaign, wave: 0 }, 'planned')]: -1,
+    [renewalCounter({ campaignId, wave }, 'planned')]: 1,
+  })
+  return true
+}
 
 /** Deletes up to `limit` targets of a draft. @returns how many; 0 when none is left */
 export async function deleteTargets(tx: Tx, campaignId: string, limit: number): Promise<number> {
