@@ -1,7 +1,7 @@
 /** What happens around a campaign: other campaigns, devices that act by themselves, operators who change their minds. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { forEachEngine, refusal, testActor } from '../../test/helpers/app.ts'
+import { forEachEngine, refusal, renew, testActor } from '../../test/helpers/app.ts'
 import {
   assertConserved,
   campaignFleet,
@@ -132,6 +132,20 @@ forEachEngine((start) => {
     await fleet.clock.advance(2 * dayMs)
     await fleet.tick()
     assert.deepEqual(await stateOf(fleet, 'spring', 0), ['abandoned', 'device-quarantined'])
+    await assertConserved(fleet, 'spring', 2)
+  })
+
+  test('an enrolment that is refused counts once against its campaign, and the device may yet succeed', async () => {
+    const fleet = await campaignFleet(start, 2)
+    await startedCampaign(fleet, 'spring', { selection: { all: true }, ...oneWave })
+    await fleet.run(2 * minuteMs)
+    const first = fleet.devices.get(device(0))!
+    for (let n = 0; n < 3; n++)
+      assert.equal((await refusal(renew(fleet.engine, first, first.key))).code, 'key-reused')
+    assert.equal((await fleet.view('spring')).progress.total.rejected, 1)
+    assert.deepEqual(await stateOf(fleet, 'spring', 0), ['triggered', null])
+    await fleet.answer(device(0))
+    assert.deepEqual(await stateOf(fleet, 'spring', 0), ['retired', null])
     await assertConserved(fleet, 'spring', 2)
   })
 

@@ -13,6 +13,7 @@ import { useSecret } from '../store/secrets.ts'
 import type { Tx } from '../store/schema.ts'
 import { askForApproval } from './approval.ts'
 import { actors, fact, recordFacts, subjects } from './audit.ts'
+import { enrollRejected } from './campaign-failure.ts'
 import type { Engine } from './context.ts'
 import { identify, requireInService, type Applicant } from './identify.ts'
 import { draftDeviceCertificate } from './issue-content.ts'
@@ -67,6 +68,7 @@ export type EnrollOutcome =
 export async function enroll(engine: Engine, request: EnrollRequest): Promise<EnrollOutcome> {
   const { observer, faults } = engine
   const now = engine.clock.now()
+  let known: Applicant | null = null
   try {
     // 1 parse: structure, a sound key, proof of possession
     await faults?.at('parse')
@@ -75,6 +77,7 @@ export async function enroll(engine: Engine, request: EnrollRequest): Promise<En
     // 2 identify: validity, trust and status are looked at now
     await faults?.at('identify')
     const applicant = await identify(engine, { ...request, now })
+    known = applicant
 
     const outcome = await shareAnswer(engine, { applicant, key, operation: request.operation }, async () =>
       answer(engine, { request, csr, key, applicant, now }),
@@ -83,7 +86,10 @@ export async function enroll(engine: Engine, request: EnrollRequest): Promise<En
     else observer.pending?.(applicant.device.profile)
     return outcome
   } catch (error) {
-    if (error instanceof Refusal) observer.refused?.(request.operation, error.code)
+    if (!(error instanceof Refusal)) throw error
+    observer.refused?.(request.operation, error.code)
+    if (known?.kind === 'certificate')
+      await enrollRejected(engine, { deviceId: known.device.id, slot: defaultSlot, refusal: error }, now)
     throw error
   }
 }

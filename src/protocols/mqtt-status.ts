@@ -9,6 +9,7 @@ import type { DeviceId } from '../base/id.ts'
 import { printable } from '../base/text.ts'
 import type { Engine } from '../engine/context.ts'
 import type { ConnectedPeer } from '../engine/device-connection.ts'
+import { deviceFailed } from '../engine/campaign-failure.ts'
 import { findLiveByHash, reportStates, reportStored, type ReportState } from '../engine/device-report.ts'
 import { parseCertificate } from '../pki/certificate.ts'
 import { parsePublicKey } from '../pki/key.ts'
@@ -53,8 +54,11 @@ async function take(engine: Engine, { deviceId, payload, connection }: MqttRepor
     throw new Refusal('certificate-unknown', `device ${deviceId} has no live certificate of this hash`)
   }
   if (state === 'stored') await reportStored(engine, certificate, engine.clock.now())
-  if (state === 'failed')
+  if (state === 'failed') {
     engine.log.warn({ device: deviceId }, 'a device says that its new certificate is no good')
+    const detail = 'the device says that its new certificate is no good'
+    await deviceFailed(engine, { deviceId, slot: certificate.slot, detail }, engine.clock.now())
+  }
   if (state === 'confirmed') {
     requireUse(certificate, {
       connection,
