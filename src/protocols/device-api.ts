@@ -14,6 +14,7 @@ import { textResponse, type HttpRequest, type HttpRequestHead, type HttpResponse
 import { logRefusal } from './refusal-log.ts'
 import { renewalHeader, renewalInfoResponse, windowJson } from './renewal-info.ts'
 import { createSightings, sightingsMaxBytes } from './sightings.ts'
+import type { SmsReceipts } from './sms-receipts.ts'
 
 export interface DeviceApiRequest extends HttpRequest {
   readonly peer: PeerCertificate & { readonly address: string }
@@ -32,6 +33,8 @@ type Operation = keyof typeof operations
 export interface DeviceApiOptions {
   /** Bearer token of those who may tell us of sightings; null: nobody may. */
   readonly sightingsToken: string | null
+  /** Those who report what became of an SMS; without it nobody can. Served by device-routes.ts. */
+  readonly smsReceipts?: SmsReceipts
 }
 
 export interface DeviceApi {

@@ -5,6 +5,7 @@ import { handleEst, refuseEarly, type EstRequest } from './est.ts'
 import { failureResponse, type EstResponse } from './est-response.ts'
 import { textResponse, type HttpRequestHead } from './http-message.ts'
 import { answerRenewalInfo } from './renewal-info.ts'
+import { smsReceiptMaxBytes, smsReceiptsPrefix, type SmsReceipts } from './sms-receipts.ts'
 
 export interface DeviceRoutes {
   /** Asked before the body is read; null when it is wanted. */
@@ -15,17 +16,45 @@ export interface DeviceRoutes {
   handle(request: EstRequest): Promise<EstResponse>
 }
 
-export function createDeviceRoutes(engine: Engine, options: Partial<DeviceApiOptions> = {}): DeviceRoutes {
+export function createDeviceRoutes(
+  engine: Engine,
+  { smsReceipts, ...options }: Partial<DeviceApiOptions> = {},
+): DeviceRoutes {
   const api = createDeviceApi(engine, { sightingsToken: null, ...options })
   const isApi = ({ path }: HttpRequestHead) => path.startsWith(deviceApiPrefix)
+  const receiptsFor = ({ path }: HttpRequestHead) =>
+    smsReceipts && path.startsWith(smsReceiptsPrefix) ? smsReceipts : null
   return {
-    refuseEarly: (head) => (isApi(head) ? api.refuseEarly(head) : refuseEstEarly(engine, head)),
-    maxBodyBytes: (head) => (isApi(head) ? api.maxBodyBytes(head.path) : null),
+    refuseEarly(head) {
+      const receipts = receiptsFor(head)
+      if (receipts) return refusedReceipt(receipts, head)
+      return isApi(head) ? api.refuseEarly(head) : refuseEstEarly(engine, head)
+    },
+    maxBodyBytes(head) {
+      if (receiptsFor(head)) return smsReceiptMaxBytes
+      return isApi(head) ? api.maxBodyBytes(head.path) : null
+    },
     async handle(request) {
+      const receipts = receiptsFor(request)
+      if (receipts) return await takeReceipt(engine, receipts, request)
       if (isApi(request)) return await api.handle(request)
       const id = renewalInfoId(request.path)
       return id === null ? await handleEst(engine, request) : await renewalInfo(engine, request, id)
     },
+  }
+}
+
+function refusedReceipt(receipts: SmsReceipts, head: HttpRequestHead): EstResponse | null {
+  const answer = receipts.refuse(head)
+  return answer && { ...answer, result: answer.status === 405 ? 'method-not-allowed' : 'not-found' }
+}
+
+async function takeReceipt(engine: Engine, receipts: SmsReceipts, request: EstRequest): Promise<EstResponse> {
+  try {
+    const answer = await receipts.handle(request)
+    return { ...answer, result: answer.status === 403 ? 'unauthenticated' : 'answered' }
+  } catch (error) {
+    return failureResponse(engine, error)
   }
 }
 
@@ -49,6 +78,7 @@ async function renewalInfo(engine: Engine, request: EstRequest, id: string): Pro
 /** Name of what was asked for, for metrics: few values, none of them from a device. The path has passed `refuseEarly`. */
 export function deviceOperation(path: string): string {
   if (renewalInfoId(path) !== null) return 'renewal-info'
+  if (path.startsWith(smsReceiptsPrefix)) return 'sms-receipts'
   return deviceApiOperation(path) ?? path.slice(path.lastIndexOf('/') + 1)
 }
 

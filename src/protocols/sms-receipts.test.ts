@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { refusal } from '../../test/helpers/app.ts'
+import { refusal, testEngine } from '../../test/helpers/app.ts'
 import { smsReceiptToken } from '../base/sms-receipt-token.ts'
 import type { DeliveryReceipt } from '../engine/ports.ts'
+import { createDeviceRoutes, deviceOperation } from './device-routes.ts'
 import { createSmsReceipts, smsReceiptsPrefix, twilioSignature, type SmsReceiptKeys } from './sms-receipts.ts'
 
 const keys: SmsReceiptKeys = {
@@ -171,4 +172,24 @@ test('before the body: unknown providers, those not set up, and wrong methods', 
 test('a receipt that could not be recorded is an error, so that the provider asks again', async () => {
   const receipts = createSmsReceipts(keys, async () => await Promise.reject(new Error('busy')))
   await assert.rejects(receipts.handle(kannel('a', '1')), /busy/)
+})
+
+test('on the device port: without a client certificate, with a limit of their own, and not at all when not set up', async (t) => {
+  const app = await testEngine()
+  t.after(() => app.close())
+  const { recorded, receipts } = start()
+  const routes = createDeviceRoutes(app.engine, { smsReceipts: receipts })
+  const peer = { address: '192.0.2.1', certificate: null, chain: [] }
+  const request = { ...kannel('4711.0.1', '1'), peer, tlsUnique: null }
+  assert.equal(routes.refuseEarly(request), null)
+  assert.equal(routes.maxBodyBytes(request), 16_384)
+  assert.equal((await routes.handle(request)).status, 204)
+  assert.equal(recorded.length, 1)
+  assert.equal(
+    (await routes.handle({ ...kannel('4711.0.1', '1', 'forged'), peer, tlsUnique: null })).status,
+    403,
+  )
+  assert.equal((await routes.handle({ ...kannel('4711.0.1', '99'), peer, tlsUnique: null })).status, 400)
+  assert.equal(deviceOperation(request.path), 'sms-receipts')
+  assert.equal(createDeviceRoutes(app.engine).refuseEarly(request)?.status, 404)
 })

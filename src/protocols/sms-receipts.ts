@@ -4,7 +4,7 @@
  *     POST …/twilio                           a form, as Twilio's StatusCallback sends it, with X-Twilio-Signature
  *     GET  …/kannel/REFERENCE/TOKEN/STATE     the dlr-url that we gave to Kannel, which has no other way to prove itself
  *
- * Mounting it on the device port: every request whose path begins with `smsReceiptsPrefix`, whatever its method (Kannel
+ * On the device port (device-routes.ts) every request whose path begins with `smsReceiptsPrefix`, whatever its method (Kannel
  * knows GET only), goes to `refuse` before and to `handle` after its body, of at most `smsReceiptMaxBytes`; no client
  * certificate. Made by `createSmsReceipts(smsReceiptKeys(config), (receipt) => recordReceipt(engine, 'sms', receipt))`,
  * with `smsReceiptKeys` of src/trigger-channels.ts and `recordReceipt` of src/engine/trigger-receipts.ts.

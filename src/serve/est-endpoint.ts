@@ -2,7 +2,10 @@
 import type { Metrics } from '../api/metrics.ts'
 import type { Config } from '../config.ts'
 import type { Engine } from '../engine/context.ts'
+import { recordReceipt } from '../engine/trigger-receipts.ts'
+import { createSmsReceipts } from '../protocols/sms-receipts.ts'
 import { createEstServer, type ServerIdentity } from '../protocols/tls-server.ts'
+import { smsReceiptKeys } from '../trigger-channels.ts'
 import { listen, type ListenOptions } from './listener.ts'
 
 export interface EstEndpoint {
@@ -43,7 +46,13 @@ export async function openEstEndpoint(options: EstEndpointOptions): Promise<EstE
     maxConcurrent: est.maxConcurrent,
     overloadRetryAfterMs: est.retryAfterMs,
     proxyPins: new Set(pins),
-    deviceApi: { sightingsToken: options.config.sightings.token },
+    deviceApi: {
+      sightingsToken: options.config.sightings.token,
+      smsReceipts: createSmsReceipts(
+        smsReceiptKeys(options.config),
+        async (receipt) => await recordReceipt(engine, 'sms', receipt),
+      ),
+    },
     observer: {
       answered: (operation, result, seconds) => metrics.answered('est', operation, result, seconds),
       handshakeFailed: () => metrics.handshakeFailed(),
