@@ -10,23 +10,26 @@ export interface ServerOptions {
   readonly path: string
   readonly passphrase: string
   readonly workers: number
+  /** Settings, as variables of the environment. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 // the benchmark is gone: nobody is left to measure for
 process.on('disconnect', () => process.exit())
 
-process.once('message', async ({ path, passphrase, workers }: ServerOptions) => {
+process.once('message', async ({ path, passphrase, workers, env = {} }: ServerOptions) => {
   const dataDirectory = await openDataDirectory(path)
-  const config = await loadConfig({ file: dataDirectory.configFile, env: {} })
+  const config = await loadConfig({ file: dataDirectory.configFile, env })
   const free = { host: '127.0.0.1', port: 0 }
   const app = await openApp({
     dataDirectory,
-    env: {},
+    env,
     config: {
       ...config,
       est: { ...config.est, ...free },
       status: { ...config.status, ...free },
       admin: { ...config.admin, ...free },
+      mqtt: { ...config.mqtt, ...free },
     },
     passphrase: async () => passphrase,
     log: silentLog,

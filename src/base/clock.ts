@@ -1,4 +1,5 @@
 /** The only file that reads a clock or sets a timer. Everything else is given an instant. */
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as delay } from 'node:timers/promises'
 
 /** Epoch milliseconds, UTC. */
@@ -89,3 +90,19 @@ export function watchTurns(onTurn: () => void): { stop(): void } {
   })
   return { stop: () => clearImmediate(turn) }
 }
+
+/** How late the event loop is: work that arrives waits about this long for its turn. Costs a timer of the system's. */
+export function watchLoopDelay(): { takeMax(): number } {
+  const histogram = monitorEventLoopDelay({ resolution: delayResolutionMs })
+  histogram.enable()
+  return {
+    /** The longest delay since the last call, ms. */
+    takeMax() {
+      const ms = histogram.max / 1e6
+      histogram.reset()
+      return Math.max(0, ms - delayResolutionMs)
+    },
+  }
+}
+
+const delayResolutionMs = 20

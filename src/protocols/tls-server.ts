@@ -15,6 +15,7 @@ import type { TlsOptions, TLSSocket } from 'node:tls'
 import { stopwatch } from '../base/clock.ts'
 import type { Engine } from '../engine/context.ts'
 import { effectivePeer } from './client-cert-header.ts'
+import { ConnectionGate } from './connection-gate.ts'
 import type { DeviceApiOptions } from './device-api.ts'
 import { createDeviceRoutes, deviceOperation } from './device-routes.ts'
 import { failureResponse, type EstResponse } from './est-response.ts'
@@ -69,6 +70,10 @@ export function createEstServer(options: EstServerOptions): EstServer {
   let signer = keyPackageSigner(options.identity)
   const admission = new Admission(options.maxConcurrent)
   const routes = createDeviceRoutes(engine, options.deviceApi)
+  const gate = new ConnectionGate({
+    maxConnections: limits.maxConnections,
+    retryAfterMs: options.overloadRetryAfterMs,
+  })
   const peers = new WeakMap<TLSSocket, TlsPeer>()
   const peerOf = (socket: TLSSocket) => {
     const known = peers.get(socket)
@@ -82,9 +87,8 @@ export function createEstServer(options: EstServerOptions): EstServer {
     body: Uint8Array,
     socket: TLSSocket,
   ): Promise<EstResponse> => {
-    if (!admission.enter()) {
-      return { ...overloadResponse(engine.random, options.overloadRetryAfterMs), result: 'overloaded' }
-    }
+    const waitMs = gate.wait() ?? (admission.enter() ? null : options.overloadRetryAfterMs)
+    if (waitMs !== null) return { ...overloadResponse(engine.random, waitMs), result: 'overloaded' }
     try {
       const connection = peerOf(socket)
       const peer = effectivePeer(connection, head.headers, options.proxyPins)
@@ -111,12 +115,15 @@ export function createEstServer(options: EstServerOptions): EstServer {
     maxBodyBytes: (head: HttpRequestHead) => routes.maxBodyBytes(head),
     handle: async (head: HttpRequestHead, body: Uint8Array, request: { readonly socket: unknown }) => {
       const elapsedMs = stopwatch()
-      const answer = await respond(head, body, request.socket as TLSSocket)
+      const socket = request.socket as TLSSocket
+      const answer = await respond(head, body, socket)
+      gate.answered(socket)
       observer?.answered?.(deviceOperation(head.path), answer.result, elapsedMs() / 1000)
       return answer
     },
   }
   serveHttp(server, handler, limits, engine.clock)
+  gate.guard(server)
   server.on('tlsClientError', (_error, socket) => {
     observer?.handshakeFailed?.()
     socket.destroy()

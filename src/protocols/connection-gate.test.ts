@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict'
+import { EventEmitter } from 'node:events'
+import { test } from 'node:test'
+import { ConnectionGate, type GateClock } from './connection-gate.ts'
+
+/** A server that counts as node:net does, and a clock and an event loop moved by hand. */
+function rig(options: { maxConnections?: number } = {}) {
+  let at = 0
+  let delayMs = 0
+  const clock: GateClock = { elapsedMs: () => at, takeDelayMs: () => delayMs }
+  const gate = new ConnectionGate(
+    { maxConnections: options.maxConnections ?? 10_000, retryAfterMs: 60_000 },
+    clock,
+  )
+  const server = Object.assign(new EventEmitter(), { maxConnections: Infinity })
+  const open = new Set<EventEmitter>()
+  gate.guard(server)
+  return {
+    gate,
+    open,
+    server,
+    /** @returns the connection, or null when it was turned away */
+    connect(): EventEmitter | null {
+      if (open.size >= server.maxConnections) {
+        server.emit('drop')
+        return null
+      }
+      const socket = new EventEmitter()
+      open.add(socket)
+      socket.once('close', () => open.delete(socket))
+      server.emit('connection', socket)
+      return socket
+    },
+    pass(ms: number, loopDelayMs: number) {
+      at += ms
+      delayMs = loopDelayMs
+    },
+  }
+}
+
+type Rig = ReturnType<typeof rig>
+
+function crowd({ connect }: Rig, count: number): EventEmitter[] {
+  return Array.from({ length: count }, connect).filter((socket) => socket !== null)
+}
+
+test('takes on what waits for an answer up to the limit, whatever is kept open after one', () => {
+  const it = rig()
+  const first = crowd(it, 1_000)
+  assert.equal(first.length, it.gate.limit)
+  assert.equal(it.connect(), null)
+  for (const socket of first.slice(0, 100)) it.gate.answered(socket)
+  // those with an answer are kept open and do not count
+  assert.equal(crowd(it, 1_000).length, 100)
+  for (const socket of first.slice(0, 100)) socket.emit('close')
+  assert.equal(it.connect(), null)
+  first[200]?.emit('close')
+  assert.ok(it.connect())
+})
+
+test('never has more open connections than the server may have', () => {
+  const it = rig({ maxConnections: 100 })
+  for (const socket of crowd(it, 500)) it.gate.answered(socket)
+  assert.equal(it.open.size, 100)
+  assert.equal(it.connect(), null)
+})
+
+test('takes on fewer while the event loop is late, and more when it is not and some were turned away', () => {
+  const it = rig()
+  const start = it.gate.limit
+  crowd(it, start + 1)
+  for (let step = 0; step < 40; step++) {
+    it.pass(250, 1_000)
+    it.connect()
+  }
+  const least = it.gate.limit
+  assert.ok(least < start && least > 0, `${least}`)
+  for (let step = 0; step < 40; step++) {
+    it.pass(250, 10)
+    crowd(it, 200)
+  }
+  assert.ok(it.gate.limit > 4 * start, `${it.gate.limit}`)
+})
+
+test('a crowd on a slow network, which keeps the loop idle, is let in', () => {
+  const it = rig()
+  let admitted = 0
+  // nobody gets an answer for a long time
+  for (let step = 0; step < 60; step++) {
+    it.pass(250, 5)
+    admitted += crowd(it, 200).length
+  }
+  assert.ok(admitted > 8_000, `${admitted}`)
+})
+
+test('without a crowd nobody is told to wait; in a crowd one of eight', () => {
+  const it = rig()
+  assert.ok(Array.from({ length: 100 }, () => it.gate.wait()).every((wait) => wait === null))
+  crowd(it, it.gate.limit + 1)
+  assert.equal(it.gate.isCrowded, true)
+  const waits = Array.from({ length: 800 }, () => it.gate.wait())
+  assert.equal(waits.filter((wait) => wait !== null).length, 100)
+  it.pass(2_001, 0)
+  assert.equal(it.gate.isCrowded, false)
+  assert.equal(it.gate.wait(), null)
+})
+
+test('each one told is sent behind those before it, at the rate at which the server serves; the queue ends after an hour', () => {
+  const it = rig()
+  const sockets = crowd(it, it.gate.limit + 1)
+  for (const socket of sockets.slice(0, 250)) it.gate.answered(socket)
+  it.pass(250, 50)
+  it.connect()
+  crowd(it, 1_000)
+  // 250 in 250 ms: one for each ms
+  const told = (count: number) =>
+    Array.from({ length: count * 8 }, () => it.gate.wait()).filter((wait) => wait !== null)
+  const waits = told(500)
+  assert.equal(waits[0], 60_001)
+  assert.equal(waits.at(-1), 60_500)
+  const last = told(5_000_000 / 8 / 100).at(-1) as number
+  assert.ok(last <= 60_000 + 3_600_000)
+})
