@@ -129,7 +129,7 @@ export const schema = section('Configuration of a Perennial installation.', {
     }),
   }),
 
-  status: section('The plain HTTP endpoint of verifiers: CA certificates (AIA) and CRLs.', {
+  status: section('The plain HTTP endpoint of verifiers: CA certificates (AIA), CRLs and OCSP.', {
     host: text({
       description: 'Address to listen on; verifiers come from outside.',
       pattern: host,

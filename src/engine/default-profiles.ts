@@ -71,6 +71,7 @@ export const defaultProfiles: readonly ProfileInput[] = [
     validityMs: 20 * yearMs,
     renewBeforeMs: null,
     purpose: 'matter-dac',
+    crl: false,
     connectivity: 'air-gapped',
   },
   {
@@ -80,6 +81,7 @@ export const defaultProfiles: readonly ProfileInput[] = [
     validityMs: 7 * dayMs,
     renewBeforeMs: 4 * dayMs,
     jitterMs: 12 * hourMs,
+    crl: false,
     connectivity: 'always-on',
   },
 ]

@@ -6,6 +6,7 @@ import { dayMs } from '../base/clock.ts'
 import { parseCertificate } from '../pki/certificate.ts'
 import { generateKeyPair } from '../pki/key.ts'
 import { formatName } from '../pki/name-text.ts'
+import { crlAt } from '../pki/distribution-point.ts'
 import { oids } from '../pki/oid.ts'
 import { findDevice } from '../store/devices.ts'
 import { recentFacts } from '../store/facts.ts'
@@ -49,9 +50,10 @@ forEachEngine((start) => {
     assert.deepEqual(parsed.extensions.keyUsage, ['digitalSignature'])
     assert.deepEqual(parsed.extensions.extendedKeyUsage, [oids.clientAuth])
     assert.deepEqual(parsed.extensions.authorityInfoAccess, [
+      { method: oids.ocsp, location: { kind: 'uri', value: 'http://ca.example/ocsp' } },
       { method: oids.caIssuers, location: { kind: 'uri', value: 'http://ca.example/ca/issuing.cer' } },
     ])
-    assert.equal(parsed.extensions.cRLDistributionPoints, null)
+    assert.deepEqual(parsed.extensions.cRLDistributionPoints, [crlAt('http://ca.example/crl/issuing/0.crl')])
     assert.match(parsed.serialNumber, /^[0-7][0-9a-f]{31}$/)
   })
 

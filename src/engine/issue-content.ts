@@ -5,7 +5,7 @@
 import { toHex } from '../base/bytes.ts'
 import type { Instant } from '../base/clock.ts'
 import { Refusal } from '../base/errors.ts'
-import type { SerialNumber } from '../base/id.ts'
+import type { IssuerId, SerialNumber } from '../base/id.ts'
 import type { Random } from '../base/random.ts'
 import { encodeTbsCertificate } from '../pki/certificate.ts'
 import { crlAt, encodeDistributionPoints } from '../pki/distribution-point.ts'
@@ -28,6 +28,7 @@ import type { SignatureAlgorithm } from '../pki/signature.ts'
 import { encodeCertificatePolicies } from '../pki/certificate-policies.ts'
 import type { DeviceRecord } from '../store/devices.ts'
 import type { EngineSettings } from './context.ts'
+import { completeUrl, shardUrl } from './crl-url.ts'
 import type { IssuerMaterial } from './issuer-cache.ts'
 import type { Profile } from './profile.ts'
 import { renderSubject, renderSubjectAltNames } from './profile-template.ts'
@@ -72,9 +73,10 @@ export function draftDeviceCertificate(input: DeviceDraftInput): CertificateDraf
     ...validity,
     subject: renderSubject(profile, values),
     subjectAltNames: renderSubjectAltNames(profile, values),
-    extensions: profile.crl
-      ? [...constant, crlDistributionPoint(settings.statusUrl, record.id, crlShard)]
-      : constant,
+    extensions:
+      profile.crl && record.crlShards > 1
+        ? [...constant, crlDistributionPoint(settings.statusUrl, record.id, crlShard)]
+        : constant,
   })
 }
 
@@ -163,16 +165,17 @@ export function extendedKeyUsageOids(names: readonly string[]): string[] {
   })
 }
 
-/** The extensions that point to the issuer: its key, and where its certificate is. */
+/** The extensions that point to the issuer: its key, who answers for it (not for a root: ocsp.ts), where its certificate is. */
 export function issuerExtensions(issuer: IssuerMaterial, statusUrl: string): Extension[] {
-  const location: GeneralName = { kind: 'uri', value: `${statusUrl}/ca/${issuer.record.id}.cer` }
-  return [
-    authorityKey(issuer),
-    makeExtension(oids.authorityInfoAccess, encodeInfoAccess([{ method: oids.caIssuers, location }])),
-  ]
+  const { id, kind } = issuer.record
+  const at = (path: string): GeneralName => ({ kind: 'uri', value: `${statusUrl}/${path}` })
+  const caIssuers = { method: oids.caIssuers, location: at(`ca/${id}.cer`) }
+  const access =
+    kind === 'root' || kind === 'paa' ? [caIssuers] : [{ method: oids.ocsp, location: at('ocsp') }, caIssuers]
+  return [authorityKey(issuer), makeExtension(oids.authorityInfoAccess, encodeInfoAccess(access))]
 }
 
-function authorityKey(issuer: IssuerMaterial): Extension {
+export function authorityKey(issuer: IssuerMaterial): Extension {
   const keyIdentifier = issuer.certificate.extensions.subjectKeyIdentifier ?? issuer.key.keyIdentifier
   return makeExtension(
     oids.authorityKeyIdentifier,
@@ -180,9 +183,10 @@ function authorityKey(issuer: IssuerMaterial): Extension {
   )
 }
 
-function crlDistributionPoint(statusUrl: string, issuerId: string, shard: number): Extension {
-  const point = crlAt(`${statusUrl}/crl/${issuerId}/${shard}.crl`)
-  return makeExtension(oids.cRLDistributionPoints, encodeDistributionPoints([point]))
+/** @param shard null for CA certificates, which the complete CRL of their issuer lists */
+export function crlDistributionPoint(statusUrl: string, issuerId: IssuerId, shard: number | null): Extension {
+  const url = shard === null ? completeUrl(statusUrl, issuerId) : shardUrl(statusUrl, issuerId, shard)
+  return makeExtension(oids.cRLDistributionPoints, encodeDistributionPoints([crlAt(url)]))
 }
 
 /** By issuer, then by profile and kind of key. */
@@ -225,5 +229,7 @@ function encodeConstantExtensions(
   // a DAC has 600 bytes at most, and its verifiers get the PAI from the device
   const pointers =
     profile.purpose === 'matter-dac' ? [authorityKey(issuer)] : issuerExtensions(issuer, statusUrl)
-  return [...extensions, ...pointers]
+  const { id, crlShards } = issuer.record
+  const crl = profile.crl && crlShards <= 1 ? [crlDistributionPoint(statusUrl, id, 0)] : []
+  return [...extensions, ...pointers, ...crl]
 }

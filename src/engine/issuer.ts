@@ -13,7 +13,14 @@ import { defaultSignatureAlgorithm } from '../pki/signature.ts'
 import { findIssuer, insertIssuer, updateIssuer, type IssuerRecord } from '../store/issuers.ts'
 import { fact, recordFacts, subjects } from './audit.ts'
 import type { Engine } from './context.ts'
-import { draft, draftIssuer, issuerExtensions, newSerialNumber, shardOf } from './issue-content.ts'
+import {
+  crlDistributionPoint,
+  draft,
+  draftIssuer,
+  issuerExtensions,
+  newSerialNumber,
+  shardOf,
+} from './issue-content.ts'
 import { issueCertificate, signerOf } from './issue.ts'
 import type { IssuerMaterial } from './issuer-cache.ts'
 import {
@@ -241,7 +248,11 @@ function extensionsOf({ settings }: Engine, kind: IssuerKind, parent: IssuerMate
   ]
   if (parent === null) return own
   // Matter's verifiers get the PAA from the ledger, not from a URL
-  const pointers = issuerExtensions(parent, settings.statusUrl)
+  const { statusUrl } = settings
+  const pointers = [
+    ...issuerExtensions(parent, statusUrl),
+    crlDistributionPoint(statusUrl, parent.record.id, null),
+  ]
   return [
     ...own,
     ...(kind === 'pai' ? pointers.filter(({ oid }) => oid === oids.authorityKeyIdentifier) : pointers),

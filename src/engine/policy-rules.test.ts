@@ -161,7 +161,11 @@ test('what a profile says must make sense by itself', () => {
   assert.deepEqual(rulesOf({ serverKeygen: true, approval: 'manual' }), [
     'approval-fits-key-generation error',
   ])
-  assert.deepEqual(rulesOf({ crl: true }), ['crl-is-published warning'])
+  assert.deepEqual(rulesOf({ crl: false }), ['revocation-can-be-seen warning'])
+  assert.deepEqual(
+    rulesOf({ crl: false, validityMs: 31 * dayMs, renewBeforeMs: 10 * dayMs, jitterMs: 0 }),
+    [],
+  )
 })
 
 test("a Matter DAC keeps Matter's rules", () => {

@@ -82,7 +82,7 @@ const profileRules: readonly Rule<ProfileSubject>[] = [
   { rule: 'window-shorter-than-life', check: windowShorterThanLife },
   { rule: 'approval-fits-key-generation', check: approvalFitsKeyGeneration },
   { rule: 'matter-dac-shape', check: matterDacShape },
-  { rule: 'crl-is-published', check: crlIsPublished },
+  { rule: 'revocation-can-be-seen', check: revocationCanBeSeen },
 ]
 
 interface IssuerSubject {
@@ -265,13 +265,11 @@ function matterDacShape({ profile }: ProfileSubject): Complaint[] {
   return complaints
 }
 
-function crlIsPublished({ profile }: ProfileSubject): Complaint[] {
-  if (!profile.crl) return []
-  return [
-    warning(
-      'crl is on, but this version publishes no CRL: verifiers that fetch it will refuse these certificates',
-    ),
-  ]
+/** What ends within a month is not worth a CRL; Matter's verifiers ask the ledger. */
+function revocationCanBeSeen({ profile }: ProfileSubject): Complaint[] {
+  const { crl, validityMs, purpose } = profile
+  if (crl || purpose === 'matter-dac' || (validityMs !== null && validityMs <= 31 * dayMs)) return []
+  return [warning('crl is off: a verifier that reads CRLs is not told where to find what is revoked')]
 }
 
 function rootLifetime({ issuer }: IssuerSubject): Complaint[] {

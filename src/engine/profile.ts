@@ -47,7 +47,7 @@ export interface Profile {
   /** Object identifiers; empty = no extension. */
   readonly certificatePolicies: readonly string[]
   readonly purpose: 'device' | 'matter-dac'
-  /** Whether a CRL distribution point is written into the certificate: only when somebody publishes that CRL. */
+  /** Whether a CRL distribution point is written into the certificate, about 70 bytes: where verifiers find what is revoked. */
   readonly crl: boolean
   /** SHA-256 over everything above, hex: which rules a certificate was issued under. */
   readonly contentHash: string
@@ -75,7 +75,7 @@ export const profileDefaults = {
   connectivity: 'always-on',
   certificatePolicies: [],
   purpose: 'device',
-  crl: false,
+  crl: true,
 } as const satisfies Omit<Profile, 'name' | 'issuer' | 'validityMs' | 'renewBeforeMs' | 'contentHash'>
 
 /** Fills in the defaults and the content hash. Whether the result makes sense is asked in policy-rules.ts. */

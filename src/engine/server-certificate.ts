@@ -14,7 +14,14 @@ import { oids } from '../pki/oid.ts'
 import type { CertificateRecord } from '../store/certificate-record.ts'
 import { actors } from './audit.ts'
 import type { Engine } from './context.ts'
-import { draft, draftIssuer, issuerExtensions, newSerialNumber, shardOf } from './issue-content.ts'
+import {
+  crlDistributionPoint,
+  draft,
+  draftIssuer,
+  issuerExtensions,
+  newSerialNumber,
+  shardOf,
+} from './issue-content.ts'
 import { issueCertificate, signerOf } from './issue.ts'
 import { defaultSlot } from './profile.ts'
 
@@ -67,6 +74,7 @@ export async function issueServerCertificate(
       ),
       makeExtension(oids.extendedKeyUsage, encodeExtendedKeyUsage([oids.serverAuth, oids.cmcRA])),
       ...issuerExtensions(issuer, engine.settings.statusUrl),
+      crlDistributionPoint(engine.settings.statusUrl, issuerId, crlShard),
     ],
   })
   const issuance = {

@@ -35,7 +35,7 @@ export interface LintFinding {
   readonly message: string
 }
 
-export type LintPurpose = 'device' | 'ca' | 'server' | 'matter-dac'
+export type LintPurpose = 'device' | 'ca' | 'server' | 'ocsp' | 'matter-dac'
 
 /** True or false: how it is marked. Null: not there. */
 export function criticality({ tbs }: LintSubject, oid: string): boolean | null {

@@ -27,7 +27,7 @@ export const oids = {
   // Matter Core Specification §6.1.1, §6.5.6.1
   matterVid: '1.3.6.1.4.1.37244.2.1',
   matterPid: '1.3.6.1.4.1.37244.2.2',
-  // certificate extensions (RFC 5280 §4.2, RFC 6960 §4.2.2.2.1)
+  // certificate extensions (RFC 5280 §4.2, RFC 6960 §4.2.2.2.1), OCSP (RFC 6960 §4.2.1, §4.4.1)
   subjectKeyIdentifier: '2.5.29.14',
   keyUsage: '2.5.29.15',
   subjectAltName: '2.5.29.17',
@@ -53,6 +53,8 @@ export const oids = {
   authorityInfoAccess: '1.3.6.1.5.5.7.1.1',
   subjectInfoAccess: '1.3.6.1.5.5.7.1.11',
   tlsFeature: '1.3.6.1.5.5.7.1.24',
+  ocspBasic: '1.3.6.1.5.5.7.48.1.1',
+  ocspNonce: '1.3.6.1.5.5.7.48.1.2',
   ocspNoCheck: '1.3.6.1.5.5.7.48.1.5',
   // policy qualifiers, access methods, other names
   cpsUri: '1.3.6.1.5.5.7.2.1',

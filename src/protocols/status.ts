@@ -1,6 +1,6 @@
 /**
  * The plain HTTP endpoint of verifiers: certificates of our CAs where the AIA extension of what they issued points
- * (RFC 5280 §4.2.2.1), and CRLs (crl.ts). Plain HTTP on purpose: whoever checks a certificate cannot be asked to check another one first.
+ * (RFC 5280 §4.2.2.1), CRLs (crl.ts) and OCSP (ocsp.ts). Plain HTTP on purpose: whoever checks a certificate cannot be asked to check another one first.
  */
 import { sha256Hex } from '../base/bytes.ts'
 import { hourMs } from '../base/clock.ts'
@@ -10,6 +10,7 @@ import { failureResponse } from './est-response.ts'
 import { isFresh } from './http-cache.ts'
 import { type HttpRequestHead, type HttpResponse, textResponse } from './http-message.ts'
 import type { HttpHandler, HttpLimits } from './http-server.ts'
+import { isOcspPath, maxOcspRequestBytes, ocspResponse } from './ocsp.ts'
 import { answerRenewalInfo } from './renewal-info.ts'
 
 /** Tight: nobody has a reason to send this endpoint anything. */
@@ -29,18 +30,24 @@ const maxAgeMs = hourMs
 export function statusHandler(engine: Engine): HttpHandler {
   return {
     refuseEarly: refuseMethod,
-    handle: (head) => handleStatus(engine, head),
+    maxBodyBytes: ({ method, path }) => (method === 'POST' && isOcspPath(path) ? maxOcspRequestBytes : null),
+    handle: (head, body) => handleStatus(engine, head, body),
   }
 }
 
 const pages =
-  'CA certificates are under /ca/<issuer>.cer, CRLs under /crl/<issuer>.crl, renewal windows under /renewal-info/<certificate-id> (RFC 9773)'
+  'CA certificates are under /ca/<issuer>.cer, CRLs under /crl/<issuer>.crl, OCSP at /ocsp, renewal windows under /renewal-info/<certificate-id> (RFC 9773)'
 
 /** Never throws. */
-export async function handleStatus(engine: Engine, head: HttpRequestHead): Promise<HttpResponse> {
+export async function handleStatus(
+  engine: Engine,
+  head: HttpRequestHead,
+  body: Uint8Array = new Uint8Array(),
+): Promise<HttpResponse> {
   const early = refuseMethod(head)
   if (early) return early
   try {
+    if (isOcspPath(head.path)) return await ocspResponse(engine, head, body)
     const issuerId = /^\/ca\/([a-z0-9-]{1,64})\.cer$/.exec(head.path)?.[1]
     if (issuerId !== undefined) return await caCertificate(engine, issuerId, head)
     const crl = crlScopeOf(head.path)
@@ -54,8 +61,13 @@ export async function handleStatus(engine: Engine, head: HttpRequestHead): Promi
   }
 }
 
-function refuseMethod({ method }: HttpRequestHead): HttpResponse | null {
+function refuseMethod({ method, path }: HttpRequestHead): HttpResponse | null {
   if (method === 'GET' || method === 'HEAD') return null
+  if (isOcspPath(path)) {
+    return method === 'POST'
+      ? null
+      : textResponse(405, 'OCSP takes POST and GET', { Allow: 'GET, HEAD, POST' })
+  }
   return textResponse(405, 'this endpoint takes GET', { Allow: 'GET, HEAD' })
 }
 

@@ -1,9 +1,10 @@
 /** What is revoked: the marks by which publishers see that something has changed, and the entries of CRLs. */
 import { sql } from 'kysely'
 import type { Instant } from '../base/clock.ts'
-import type { CertificateId, IssuerId } from '../base/id.ts'
+import type { CertificateId, IssuerId, SerialNumber } from '../base/id.ts'
 import type { CertificateRecord } from './certificate-record.ts'
 import { setStatus } from './certificates.ts'
+import { hexToBytes } from './columns.ts'
 import { prepared } from './prepared.ts'
 import type { Queries, Tx } from './schema.ts'
 
@@ -129,4 +130,30 @@ export async function* revokedEntries(
     if (!last || same.length + later.length < pageRows) return
     at = { revokedAt: last.revoked_at, id: last.id }
   }
+}
+
+/** What a verifier is told about a certificate. */
+export interface CertificateStanding {
+  readonly status: string
+  readonly reason: string | null
+  readonly revokedAt: Instant | null
+}
+
+// index: certificates_serial
+const selectStanding = prepared((db, p: { issuerId: string; serialNumber: Uint8Array }) =>
+  db
+    .selectFrom('certificates')
+    .select(['status', 'reason', 'revoked_at'])
+    .where('serial_number', '=', p.serialNumber)
+    .where('issuer_id', '=', p.issuerId),
+)
+
+/** Null for a serial number that this issuer has never used. */
+export async function findStanding(
+  q: Queries,
+  issuerId: IssuerId,
+  serialNumber: SerialNumber,
+): Promise<CertificateStanding | null> {
+  const row = (await selectStanding(q, { issuerId, serialNumber: hexToBytes(serialNumber) })).rows[0]
+  return row ? { status: row.status, reason: row.reason, revokedAt: row.revoked_at } : null
 }

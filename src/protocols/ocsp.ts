@@ -1,0 +1,81 @@
+/**
+ * OCSP over HTTP (RFC 6960 Appendix A, RFC 9919 §5, §7): POST, and GET with the request in base64 in the path. Errors are OCSP
+ * responses as well and ride on 200, which is what clients read.
+ */
+import { fromBase64, sha256Hex } from '../base/bytes.ts'
+import type { Engine } from '../engine/context.ts'
+import { answerOcsp, type OcspAnswer } from '../engine/ocsp.ts'
+import { maxOcspRequestBytes } from '../pki/ocsp-request.ts'
+import { encodeOcspError } from '../pki/ocsp-response.ts'
+import { isFresh } from './http-cache.ts'
+import { type HttpRequestHead, type HttpResponse, textResponse } from './http-message.ts'
+
+export { maxOcspRequestBytes }
+
+export function isOcspPath(path: string): boolean {
+  return path === '/ocsp' || path.startsWith('/ocsp/')
+}
+
+/** GET carries the request in its path, POST in its body. */
+export async function ocspResponse(
+  engine: Engine,
+  head: HttpRequestHead,
+  body: Uint8Array,
+): Promise<HttpResponse> {
+  const isPost = head.method === 'POST'
+  if (!isPost && /^\/ocsp\/*$/.test(head.path)) {
+    return textResponse(200, 'OCSP responder: POST a request, or GET /ocsp/<request in base64>')
+  }
+  const request = isPost ? body : requestInPath(head.path)
+  if (request === null) return errorResponse(encodeOcspError('malformedRequest'))
+  const answer = await answerOcsp(engine, request)
+  if (answer.kind === 'error') return errorResponse(answer.der)
+  return signedResponse(answer, head, engine.clock.now())
+}
+
+/** Never kept: the next answer may be a good one (RFC 9919 §7). */
+function errorResponse(der: Uint8Array): HttpResponse {
+  return { status: 200, headers: { 'Content-Type': contentType, 'Cache-Control': 'no-store' }, body: der }
+}
+
+/** RFC 9919 §7.2. */
+function signedResponse(
+  answer: OcspAnswer & { kind: 'signed' },
+  head: HttpRequestHead,
+  now: number,
+): HttpResponse {
+  const { der, producedAt, nextUpdate, hasNonce } = answer
+  if (hasNonce || head.method === 'POST') {
+    const headers = { 'Content-Type': contentType, ...(hasNonce ? { 'Cache-Control': 'no-store' } : {}) }
+    return { status: 200, headers, body: der }
+  }
+  const etag = `"${sha256Hex(der).slice(0, 32)}"`
+  const seconds = Math.max(0, Math.floor((nextUpdate - now) / 1000))
+  const headers = {
+    ETag: etag,
+    'Last-Modified': new Date(producedAt).toUTCString(),
+    Expires: new Date(nextUpdate).toUTCString(),
+    'Cache-Control': `max-age=${seconds}, public, no-transform, must-revalidate`,
+  }
+  if (isFresh(head, [etag], producedAt)) return { status: 304, headers, body: '' }
+  return { status: 200, headers: { ...headers, 'Content-Type': contentType }, body: der }
+}
+
+const contentType = 'application/ocsp-response'
+
+/**
+ * What follows `/ocsp/`: base64, percent-encoded or not, with the slashes that base64 has and that some clients double or
+ * leave in front; a plus sign that a proxy turned into a space is one again.
+ */
+function requestInPath(path: string): Uint8Array | null {
+  if (path.length > 4 * maxOcspRequestBytes) return null
+  const encoded = path.slice('/ocsp/'.length)
+  try {
+    const text = decodeURIComponent(encoded).replaceAll(' ', '+')
+    const padding = '='.repeat((4 - (text.length % 4)) % 4)
+    return fromBase64(text) ?? fromBase64(text + padding) ?? fromBase64(text.replace(/^\/+/, ''))
+  } catch {
+    // a percent sign that begins nothing
+    return null
+  }
+}
