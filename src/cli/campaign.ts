@@ -52,7 +52,7 @@ function registerPlan(campaign: Command, cli: CliContext): void {
     [
       {
         say: 'All gateways that end within a month, 50 a minute',
-        run: 'perennial campaign plan --profile gateway --expiring-before 400d --rate 50',
+        run: 'perennial campaign plan --profile gateway --expiring-before 30d --rate 50',
       },
       {
         say: 'A definition in a file, at another rate',
@@ -83,7 +83,7 @@ function registerCreate(campaign: Command, cli: CliContext): void {
       },
       {
         say: 'A canary of a fifth, a third, the rest; a person approves each wave after the canary',
-        run: 'perennial campaign create spring --cohort pilot --canary 20 --wave 30 --soak 2d --approval manual',
+        run: 'perennial campaign create spring --profile gateway --canary 20 --wave 30 --soak 2d --approval manual',
       },
       {
         say: 'From a file, at night where the devices stand',

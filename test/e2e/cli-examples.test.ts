@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { before, suite, test } from 'node:test'
 import type { Command } from 'commander'
-import { systemClock } from '../../src/base/clock.ts'
+import { dayMs, systemClock } from '../../src/base/clock.ts'
 import { createCliContext } from '../../src/cli/create-context.ts'
 import { readExamples } from '../../src/cli/examples.ts'
 import { buildProgram } from '../../src/cli/program.ts'
@@ -55,6 +55,11 @@ suite('examples in the help', () => {
     env['SERIAL'] = certificate.serialNumber
     env['PATH'] = `${bin}:${process.env['PATH']}`
     writeFixtures()
+    for (const profile of ['gateway', 'meter']) {
+      const line = ['cert', 'import', `due-${profile}.csv`, '--register', profile]
+      const imported = await perennial(line, { cwd: folder, env })
+      assert.equal(imported.exitCode, 0, imported.stderr)
+    }
   })
 
   for (const { command, path } of commands) {
@@ -85,4 +90,20 @@ function writeFixtures(): void {
   write('old-fleet.pem', ca.issue({ subject: 'CN=OLD-1' }).pem)
   write('old-fleet.csv', `deviceId,certificate\nOLD-2,"${ca.issue({ subject: 'CN=OLD-2' }).pem}"\n`)
   write('acme-factory-ca.pem', ca.pem)
+  write(
+    'meters.yaml',
+    'selection: { profile: meter }\ncanary: { percentage: 10 }\nrollout: { maximumPerMinute: 60 }\n',
+  )
+  // devices whose renewal window is open, for campaigns
+  for (const profile of ['gateway', 'meter']) {
+    const lines = Array.from({ length: 6 }, (_, n) => {
+      const { pem } = ca.issue({
+        subject: `CN=due-${profile}-${n}`,
+        notAfter: systemClock.now() + 20 * dayMs,
+      })
+      return `due-${profile}-${n},"${pem}"\n`
+    })
+    write(`due-${profile}.csv`, `deviceId,certificate\n${lines.join('')}`)
+  }
+  write('brakes.yaml', 'brakes: { failed: { thresholdPercentage: 5 }, silent: off }\n')
 }
