@@ -140,6 +140,27 @@ for (const failing of [0, 1, 4]) {
   })
 }
 
+test('units run without savepoints, and again with them when one throws', async () => {
+  const { group, database, commits } = await rig()
+  const runs = [0, 0, 0, 0]
+  const results = await Promise.allSettled(
+    runs.map((_, n) =>
+      group.run(async (tx) => {
+        runs[n] = (runs[n] as number) + 1
+        await put(tx, `k${n}`)
+        if (n === 2) throw new Error('no')
+      }),
+    ),
+  )
+  assert.deepEqual(
+    results.map(({ status }) => status),
+    ['fulfilled', 'fulfilled', 'rejected', 'fulfilled'],
+  )
+  assert.deepEqual(keys(database), ['k0', 'k1', 'k3'])
+  assert.deepEqual(runs, [2, 2, 2, 1])
+  assert.equal(commits(), 2)
+})
+
 test('units run one after the other, never interleaved', async () => {
   const { group } = await rig()
   const log: string[] = []

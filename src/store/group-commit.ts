@@ -1,7 +1,11 @@
 /**
  * Group commit on SQLite. Units of work queue; a group of them shares one BEGIN IMMEDIATE and one COMMIT with its fsync,
- * each unit in a savepoint of its own, one after the other. A unit that throws is rolled back alone. Every promise,
- * of success or of failure, settles after the commit: what a unit saw of its neighbours is then durable.
+ * one after the other. A unit that throws is rolled back alone. Every promise, of success or of failure, settles after
+ * the commit: what a unit saw of its neighbours is then durable.
+ *
+ * Units hardly ever throw, and a savepoint keeps a copy in memory of every page that its statements change: a tenth of
+ * a unit's cost, and most of an import's. So units run without, and when one throws the group is rolled back and its
+ * units run again, each in a savepoint of its own. That is why a unit may run twice, as on PostgreSQL.
  */
 import type { DatabaseSync } from 'node:sqlite'
 import { nextTurn, stopwatch, watchTurns, type Clock } from '../base/clock.ts'
@@ -33,6 +37,8 @@ type Outcome = { readonly value: unknown } | { readonly error: unknown }
 interface Queued extends Unit {
   readonly queuedAt: number
   readonly work: Work<unknown>
+  /** Runs in a savepoint: a unit of its group threw. */
+  isCareful: boolean
   /** Set once the work is done; the promise settles after the commit. */
   outcome: Outcome | null
   readonly resolve: (value: never) => void
@@ -68,7 +74,7 @@ export class GroupCommit {
     if (this.#isClosed) throw new InvariantError('the store is closed')
     return new Promise<T>((resolve, reject) => {
       const queuedAt = this.#parts.clock.now()
-      this.#queue.push({ queuedAt, work, outcome: null, resolve, reject, isOpen: true })
+      this.#queue.push({ queuedAt, work, isCareful: false, outcome: null, resolve, reject, isOpen: true })
       this.#running ??= this.#drain()
     })
   }
@@ -179,20 +185,26 @@ export class GroupCommit {
         const unit = this.#queue.shift()
         if (!unit) break
         done.push(unit)
-        // Nothing is lost when the first one rolls back the transaction itself. It needs no savepoint, which would keep
-        // a copy in memory of every page that each of its statements changes: an import is ten times as fast without.
+        // Nothing is lost when the first one rolls back the transaction itself.
         const isFirst = done.length === 1
-        if (!isFirst) connection.run('savepoint unit', [])
+        const inSavepoint = unit.isCareful && !isFirst
+        if (inSavepoint) connection.run('savepoint unit', [])
         const outcome = await this.#work(unit, end)
         unit.outcome = outcome
-        if (isFirst && 'error' in outcome) {
+        const hasFailed = 'error' in outcome
+        if (hasFailed && isFirst) {
           if (database.isTransaction) database.exec('rollback')
           return
         }
         // On a full disk or a failed read SQLite may have rolled the whole group back by itself.
-        if (!database.isTransaction) throw 'error' in outcome ? outcome.error : new InvariantError(endedEarly)
-        if (!isFirst) {
-          if ('error' in outcome) connection.run('rollback to unit', [])
+        if (!database.isTransaction) throw hasFailed ? outcome.error : new InvariantError(endedEarly)
+        if (hasFailed && !inSavepoint) {
+          database.exec('rollback')
+          this.#repeatWithCare(done.splice(0))
+          return
+        }
+        if (inSavepoint) {
+          if (hasFailed) connection.run('rollback to unit', [])
           connection.run('release unit', [])
         }
         if (done.length >= groupUnits || elapsed() >= groupMs) break
@@ -201,6 +213,16 @@ export class GroupCommit {
     } finally {
       watch.stop()
     }
+  }
+
+  /** Puts units that were rolled back at the head of the queue. All that wait are careful too: no unit runs three times. */
+  #repeatWithCare(units: readonly Queued[]): void {
+    for (const unit of units) {
+      unit.outcome = null
+      unit.isOpen = true
+    }
+    this.#queue.unshift(...units)
+    for (const unit of this.#queue) unit.isCareful = true
   }
 
   async #work(unit: Queued, end: UnitEnd): Promise<Outcome> {
@@ -231,6 +253,7 @@ export class GroupCommit {
     const unit: Queued = {
       queuedAt: 0,
       work: noWork,
+      isCareful: false,
       outcome: null,
       resolve: noWork,
       reject: noWork,
