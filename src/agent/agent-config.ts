@@ -2,7 +2,7 @@
 import { Refusal } from '../base/errors.ts'
 import { parseDeviceId, type DeviceId } from '../base/id.ts'
 import { isTopicPrefix, defaultTopicPrefix } from '../base/mqtt-topics.ts'
-import { fromBase64 } from '../base/bytes.ts'
+import { fromBase64, toBase64 } from '../base/bytes.ts'
 import { keyAlgorithms, parsePublicKey, type KeyAlgorithm } from '../pki/key.ts'
 import { checkKeystoreConfig, type KeystoreConfig } from './keystore-config.ts'
 
@@ -115,6 +115,16 @@ function bundleKeysOf(value: unknown): string[] {
     typeof each === 'string' && isEd25519(fromBase64(each) ?? new Uint8Array())
   if (Array.isArray(value) && value.length <= 4 && value.every(isKey)) return value
   throw invalid('bundleKeys must be a list of at most 4 Ed25519 keys, base64 of SubjectPublicKeyInfo')
+}
+
+/** @param text PEM or base64 of an Ed25519 SubjectPublicKeyInfo. @returns base64. @throws Refusal `configuration-invalid` */
+export function parseAnyPublicKey(text: string): string {
+  const inner = /-----BEGIN PUBLIC KEY-----([^-]+)-----END PUBLIC KEY-----/.exec(text)?.[1] ?? text
+  const spki = fromBase64(inner)
+  if (spki !== null && isEd25519(spki)) return toBase64(spki)
+  throw invalid(
+    'the key for bundles must be an Ed25519 public key in PEM, as `perennial trigger key` prints it',
+  )
 }
 
 function isEd25519(spki: Uint8Array): boolean {

@@ -34,7 +34,9 @@ export class Agent {
 
   constructor(parts: AgentParts) {
     this.#core = new AgentCore(parts)
-    parts.transport.deliver?.(async (message) => await this.receive(message))
+    parts.transport.deliver?.(async (message) => {
+      await this.receive(message)
+    })
   }
 
   /** What is on the device now. */
@@ -82,8 +84,9 @@ export class Agent {
   /**
    * A message that came in. It is on the storage when the promise resolves; what it asks for is done by later steps.
    * Never throws for what a message says: one that says nothing to this device is passed over.
+   * @returns why a bundle is not taken; null for all else
    */
-  async receive(message: AgentMessage): Promise<void> {
+  async receive(message: AgentMessage): Promise<Refusal | null> {
     const { config, clock, inbox } = this.#core.parts
     const state = await this.state()
     const serialNumber = activeCredential(state)?.certificate.serialNumber ?? null
@@ -95,12 +98,14 @@ export class Agent {
         isNews = after !== before
         return after
       })
-      if (!isNews) return
+      if (!isNews) return null
       this.#core.say('info', 'message', `a message has come: ${message.kind}`)
       this.#wake.abort()
+      return null
     } catch (error) {
       if (!(error instanceof Refusal)) throw error
       this.#core.say('warn', 'message', `a message is not taken: ${error.message}`)
+      return error
     }
   }
 

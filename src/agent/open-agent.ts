@@ -4,7 +4,7 @@ import type { Clock } from '../base/clock.ts'
 import { Refusal } from '../base/errors.ts'
 import type { Random } from '../base/random.ts'
 import type { Certificate } from '../pki/certificate.ts'
-import { formatAgentConfig, parseAgentConfig, type AgentConfig } from './agent-config.ts'
+import { checkAgentConfig, formatAgentConfig, parseAgentConfig, type AgentConfig } from './agent-config.ts'
 import {
   checkAgentDirectory,
   makeAgentDirectory,
@@ -31,6 +31,8 @@ export interface AgentHost {
   readonly random: Random
   readonly bootstrap?: Bearer
   readonly onEvent?: (event: AgentEvent) => void
+  /** In place of what stands in the configuration. */
+  readonly mqtt?: AgentConfig['mqtt'] | undefined
   /** PIN of the token, when no file has it. */
   readonly pin?: string | undefined
   /** Each of these instead of files and EST. */
@@ -73,7 +75,7 @@ export async function openAgent(host: AgentHost): Promise<Agent> {
   if (setup === null) {
     throw new Refusal('not-found', `${directory} is no agent's yet: enrol with \`perennial agent enrol\``)
   }
-  const { config } = setup
+  const config = host.mqtt ? checkAgentConfig({ ...setup.config, mqtt: host.mqtt }) : setup.config
   const anchors = new AnchorFile(directory, write, setup.anchors)
   const keystore = host.keystore ?? openKeystore(config, { directory, write, pin: host.pin ?? null })
   return new Agent({

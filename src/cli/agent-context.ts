@@ -24,9 +24,10 @@ export function statePath(cli: CliContext, { state }: StateOption): string {
 }
 
 /** What every agent on the command line is made with; what it does is told on standard error. */
-export function parts(cli: CliContext): Pick<AgentHost, 'clock' | 'random' | 'onEvent'> {
+export function parts(cli: CliContext): Pick<AgentHost, 'clock' | 'random' | 'onEvent' | 'pin'> {
   const { clock, random, output } = cli
-  return { clock, random, onEvent: ({ message }) => output.note(`  ${message}`) }
+  const pin = cli.env['PERENNIAL_AGENT_PIN']
+  return { clock, random, pin, onEvent: ({ message }) => output.note(`  ${message}`) }
 }
 
 /** @throws Refusal with what kept the agent from its aim */

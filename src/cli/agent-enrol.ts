@@ -17,6 +17,7 @@ import { formatName } from '../pki/name-text.ts'
 import { encodePem } from '../pki/pem.ts'
 import { defaultSignatureAlgorithm, signDataAsync } from '../pki/signature.ts'
 import { addStateOption, parts, requireActivated, statePath, type StateOption } from './agent-context.ts'
+import { addDeviceOptions, deviceSettings, type DeviceOptions } from './agent-options.ts'
 import { showStatus } from './agent-status.ts'
 import type { CliContext } from './context.ts'
 import { readCertificates } from './credential-file.ts'
@@ -24,7 +25,7 @@ import { addExamples } from './examples.ts'
 import { deviceIdArgument, durationOption } from './options.ts'
 import { promptSecret } from './prompt.ts'
 
-interface EnrolOptions extends StateOption {
+interface EnrolOptions extends StateOption, DeviceOptions {
   readonly server?: string
   readonly root?: string
   readonly rootFingerprint?: string
@@ -41,7 +42,7 @@ interface EnrolOptions extends StateOption {
 export function registerEnrol(agent: Command, cli: CliContext): void {
   const needsServer = { notRun: 'needs a running platform that knows the device' }
   addExamples(
-    addStateOption(agent.command('enrol'))
+    addDeviceOptions(addStateOption(agent.command('enrol')))
       .summary('get the first certificate of this device')
       .description(
         [
@@ -72,6 +73,11 @@ export function registerEnrol(agent: Command, cli: CliContext): void {
       {
         say: 'With the secret in a file',
         run: 'perennial agent enrol press-7 --server https://est.example.com:8443 --root root.pem --secret-file secret',
+        ...needsServer,
+      },
+      {
+        say: 'With its key in the TPM, and a broker over which it is asked to renew',
+        run: 'perennial agent enrol press-7 --server https://est.example.com:8443 --root root.pem --secret-file secret --keystore tpm2 --mqtt mqtts://broker.example.com:8883',
         ...needsServer,
       },
       {
@@ -148,6 +154,7 @@ async function chooseSetup(
     label,
     ...(key === undefined ? {} : { keyAlgorithm: key }),
     ...(renewAt === undefined ? {} : { renewAt: Number(renewAt) }),
+    ...(await deviceSettings(cli, options, known?.config ?? null)),
   })
   return { config, anchors: await chooseAnchors(cli, { server, label, known, options }) }
 }

@@ -1,14 +1,17 @@
 /** The systemd unit of `perennial agent run`. */
+import type { KeystoreConfig } from '../agent/keystore-config.ts'
 
 export interface AgentUnit {
   /** Program and first arguments, absolute. */
   readonly command: readonly string[]
   readonly state: string
   readonly user: string
+  /** Where its keys are: tokens and TPMs are reached through devices and local sockets. */
+  readonly keystore: KeystoreConfig['kind']
 }
 
 /** The agent needs the network, its state directory and nothing else. MemoryDenyWriteExecute is left out: Node compiles. */
-export function agentUnit({ command, state, user }: AgentUnit): string {
+export function agentUnit({ command, state, user, keystore }: AgentUnit): string {
   const words = [...command, 'agent', 'run', '--state', state].map((word) =>
     quoted(word.replaceAll('$', () => '$$')),
   )
@@ -29,7 +32,7 @@ ReadWritePaths=${quoted(state)}
 ProtectSystem=strict
 ProtectHome=read-only
 PrivateTmp=yes
-PrivateDevices=yes
+${devices[keystore]}
 ProtectClock=yes
 ProtectControlGroups=yes
 ProtectHostname=yes
@@ -41,7 +44,7 @@ NoNewPrivileges=yes
 CapabilityBoundingSet=
 AmbientCapabilities=
 LockPersonality=yes
-RestrictAddressFamilies=AF_INET AF_INET6
+RestrictAddressFamilies=AF_INET AF_INET6${keystore === 'file' ? '' : ' AF_UNIX'}
 RestrictNamespaces=yes
 RestrictRealtime=yes
 RestrictSUIDSGID=yes
@@ -54,6 +57,13 @@ SystemCallErrorNumber=EPERM
 [Install]
 WantedBy=multi-user.target
 `
+}
+
+/** A TPM is a device of group `tss`; a token is a device, or behind the socket of pcscd. */
+const devices: Readonly<Record<KeystoreConfig['kind'], string>> = {
+  file: 'PrivateDevices=yes',
+  tpm2: 'DevicePolicy=closed\nDeviceAllow=/dev/tpmrm0 rw\nSupplementaryGroups=tss',
+  pkcs11: 'DevicePolicy=auto',
 }
 
 /** systemd.service(5), "Command lines", and systemd.unit(5), "Specifiers". */

@@ -4,11 +4,13 @@ import { realpathSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { lockAgentDirectory } from '../agent/agent-directory.ts'
-import { openAgent } from '../agent/open-agent.ts'
+import { openAgent, readSetup } from '../agent/open-agent.ts'
 import { createLog } from '../base/log.ts'
 import { addStateOption, parts, requireActivated, statePath, type StateOption } from './agent-context.ts'
 import { registerEnrol } from './agent-enrol.ts'
+import { mqttOf } from './agent-options.ts'
 import { showStatus } from './agent-status.ts'
+import { registerTake } from './agent-take.ts'
 import { agentUnit } from './agent-unit.ts'
 import type { CliContext } from './context.ts'
 import { addExamples } from './examples.ts'
@@ -20,6 +22,7 @@ export function registerAgent(program: Command, cli: CliContext): void {
   registerRenew(agent, cli)
   registerRun(agent, cli)
   registerStatus(agent, cli)
+  registerTake(agent, cli)
   registerInstall(agent, cli)
 }
 
@@ -69,22 +72,35 @@ function registerRun(agent: Command, cli: CliContext): void {
       .description(
         [
           'Keep the certificate alive until SIGTERM or SIGINT: wait for its renewal, renew, try again while the server is away.',
-          'One JSON line per event on standard error.',
+          'With a broker it listens for triggers, hints and bundles. One JSON line per event on standard error.',
         ].join('\n'),
       )
-      .action(async (options: StateOption) => await run(cli, options)),
-    [{ say: 'In the foreground', run: 'perennial agent run', exit: 5 }],
+      .option('--mqtt <url>', 'broker, in place of that of the enrolment')
+      .action(async (options: RunOptions) => await run(cli, options)),
+    [
+      { say: 'In the foreground', run: 'perennial agent run', exit: 5 },
+      {
+        say: 'With a broker that was not there at enrolment',
+        run: 'perennial agent run --mqtt mqtts://broker.example.com:8883',
+        exit: 5,
+      },
+    ],
   )
 }
 
-async function run(cli: CliContext, options: StateOption): Promise<void> {
+interface RunOptions extends StateOption {
+  readonly mqtt?: string
+}
+
+async function run(cli: CliContext, options: RunOptions): Promise<void> {
   const directory = statePath(cli, options)
   const log = createLog('info')
-  const { clock, random } = cli
+  const { mqtt } = options
+  const known = mqtt === undefined ? null : await readSetup(directory)
   const agent = await openAgent({
     directory,
-    clock,
-    random,
+    ...parts(cli),
+    mqtt: mqttOf(mqtt === undefined ? {} : { mqtt }, known?.config.mqtt ?? null) ?? undefined,
     onEvent: ({ level, event, message }) => log[level]({ event }, message),
   })
   const lock = await lockAgentDirectory(directory)
@@ -146,7 +162,10 @@ async function install(
 ): Promise<void> {
   const { user, out } = options
   const script = realpathSync(process.argv[1] as string)
-  const unit = agentUnit({ command: [process.execPath, script], state: statePath(cli, options), user })
+  const state = statePath(cli, options)
+  const setup = await readSetup(state).catch(() => null)
+  const keystore = setup?.config.keystore.kind ?? 'file'
+  const unit = agentUnit({ command: [process.execPath, script], state, user, keystore })
   if (out === undefined) {
     cli.output.answer({ json: { unit }, text: () => unit.trimEnd() })
     return

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { after, before, suite, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { agentUnit } from '../../src/cli/agent-unit.ts'
 import { systemClock } from '../../src/base/clock.ts'
 import { createCa } from '../helpers/ca.ts'
 import { freePorts } from '../helpers/checkout.ts'
@@ -278,7 +279,14 @@ suite('the agent', () => {
     )
     const unit = readFileSync(join(folder, 'perennial-agent.service'), 'utf8')
     assert.match(unit, /^ExecStart=\/.* agent run --state \/var\/lib\/perennial-agent$/m)
-    const verify = await run('systemd-analyze', ['verify', join(folder, 'perennial-agent.service')])
-    assert.doesNotMatch(verify.stderr, /perennial-agent\.service/)
+    for (const keystore of ['file', 'tpm2', 'pkcs11'] as const) {
+      const state = '/var/lib/perennial-agent'
+      const text = agentUnit({ command: [process.execPath], state, user: 'daemon', keystore })
+      writeFileSync(join(folder, `perennial-${keystore}.service`), text)
+    }
+    for (const name of ['agent', 'file', 'tpm2', 'pkcs11']) {
+      const verify = await run('systemd-analyze', ['verify', join(folder, `perennial-${name}.service`)])
+      assert.doesNotMatch(verify.stderr, /perennial-[a-z0-9]+\.service/)
+    }
   })
 })
