@@ -55,12 +55,7 @@ async function main(): Promise<void> {
     const store = await openStore({ url: `sqlite:${path}` })
     await target(store)
     const engine = engineOn(store)
-    const lines = [
-      await idle(engine),
-      await tick(engine, due),
-      await trigger(engine, due),
-      await sight(engine),
-    ]
+    const lines = [await idle(engine), await tick(engine, due), await trigger(engine), await sight(engine)]
     await store.close()
     print(devices, lines)
     if (lines.some(({ isMet }) => !isMet)) process.exitCode = 1
