@@ -130,6 +130,18 @@ export const nouns: readonly Noun[] = [
     load: async () => (await import('./audit.ts')).registerAudit,
   },
   {
+    name: 'revoke',
+    summary: 'revoke a certificate, a device, or every device that fits',
+    group: authority,
+    load: async () => (await import('./revoke.ts')).registerRevoke,
+  },
+  {
+    name: 'crl',
+    summary: 'list, show, export and compare certificate revocation lists',
+    group: authority,
+    load: async () => (await import('./crl.ts')).registerCrl,
+  },
+  {
     name: 'completion',
     summary: 'shell completion for bash, zsh or fish',
     group: 'Other:',

@@ -58,6 +58,16 @@ export const crlJob: Job = {
   },
 }
 
+/** Everything that is due, without a lease: for one process at the command line. @returns how many */
+export async function publishNow(engine: Engine): Promise<number> {
+  const now = engine.clock.now()
+  let published = 0
+  for (const issuer of await publishingIssuers(engine, now)) {
+    published += await publishDue(engine, issuer, { now })
+  }
+  return published
+}
+
 /** Issuers whose key is ours and whose certificate has not ended: retired ones as well, until what they issued has ended. */
 async function publishingIssuers({ issuers }: Engine, now: Instant): Promise<IssuerMaterial[]> {
   const found: IssuerMaterial[] = []
