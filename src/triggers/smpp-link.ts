@@ -2,6 +2,7 @@
  * One bound SMPP 3.4 session (transceiver) that is made when it is first needed, kept alive with enquire_link, and made
  * again in the background when it is lost: delivery receipts come over it at any time.
  */
+import { isIP } from 'node:net'
 import smpp, { type Pdu, type PduFields, type Session } from 'smpp'
 import type { Clock } from '../base/clock.ts'
 import { Refusal } from '../base/errors.ts'
@@ -93,7 +94,8 @@ export class SmppLink {
         await this.#session()
         return
       } catch (error) {
-        if (!(error instanceof Refusal) && !this.#closing.signal.aborted) throw error
+        // the outermost loop of the link: whatever it was, there is nothing to do but to try again
+        if (!this.#closing.signal.aborted && !(error instanceof Refusal)) log.error({ err: error }, 'SMPP')
       }
     }
   }
@@ -126,7 +128,13 @@ class BoundSession {
 
   static async open(options: SmppLinkOptions, parts: SmppLinkParts): Promise<BoundSession> {
     const { host, port, tls, systemId, password, systemType } = options
-    const session = smpp.connect({ host, port, tls, ...(tls ? { servername: host } : {}) })
+    // RFC 6066 §3: an address is not a server name
+    const session = smpp.connect({
+      host,
+      port,
+      tls,
+      ...(tls && isIP(host) === 0 ? { servername: host } : {}),
+    })
     const bound = new BoundSession(session, options, parts)
     await bound.#settled(
       new Promise<void>((resolve) => session.once(tls ? 'secureConnect' : 'connect', () => resolve())),

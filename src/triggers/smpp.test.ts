@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
+import type { AddressInfo } from 'node:net'
 import { test, type TestContext } from 'node:test'
+import { createServer as createTlsServer } from 'node:tls'
 import { sampleTrigger, triggerConformance } from '../../test/conformance/trigger.ts'
 import { refusal } from '../../test/helpers/app.ts'
+import { createCa } from '../../test/helpers/ca.ts'
 import { receiptText, smscAccount, startSmsc, type Smsc } from '../../test/helpers/smsc.ts'
 import { testTriggerHost, type TestTriggerHostOptions } from '../../test/helpers/trigger-host.ts'
 import { VirtualClock } from '../base/clock.ts'
@@ -193,6 +196,28 @@ test('a receipt that could not be recorded is asked for again', async (t) => {
   await channel.send(sampleTrigger(), never)
   const receipt = { esm_class: 4, short_message: receiptText('m1', 'DELIVRD') }
   assert.equal(await smsc.deliver(receipt), 0x64)
+})
+
+test('with TLS, an SMSC that cannot prove who it is hears nothing, not even the password', async (t) => {
+  const unknown = createCa('CN=Unknown', Date.UTC(2026, 10, 20)).issue({
+    subject: 'CN=localhost',
+    subjectAltNames: ['dns:localhost'],
+  })
+  const heard: Buffer[] = []
+  const server = createTlsServer({ key: unknown.keyPem, cert: unknown.pem }, (socket) => {
+    socket.on('data', (data: Buffer) => void heard.push(data))
+  })
+  let connections = 0
+  server.on('connection', () => void connections++)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.after(() => server.close())
+  const smsc = { port: (server.address() as AddressInfo).port } as Smsc
+  const channel = await channelTo(smsc, {}, { host: 'localhost', tls: true })
+  t.after(() => channel.close())
+  const { code, message } = await refusal(channel.send(sampleTrigger(), never))
+  assert.deepEqual([code, message], ['trigger-failed', 'the SMSC could not be reached'])
+  assert.equal(connections, 1)
+  assert.deepEqual(heard, [])
 })
 
 async function until(isTrue: () => boolean | Promise<boolean>): Promise<void> {
