@@ -90,3 +90,14 @@ test('ten thousand waiting callers are served', async () => {
   await Promise.all(all)
   assert.deepEqual([inFlight.underWay, inFlight.waiting], [0, 0])
 })
+
+test('one signal ends all that wait with it, and keeps nothing of those that ended before', async () => {
+  const { begun, run } = setUp(2)
+  const stop = new AbortController()
+  const all = Array.from({ length: 5 }, () => run(stop.signal))
+  begun[0]?.()
+  await all[0]
+  const rest = Promise.allSettled(all.slice(1))
+  stop.abort(new Error('stopped'))
+  for (const outcome of await rest) assert.equal(outcome.status, 'rejected')
+})

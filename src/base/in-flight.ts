@@ -30,6 +30,7 @@ export class InFlight {
   /** In the order of their deadlines, since each may take the same time. */
   readonly #unsettled = new Set<Entry>()
   readonly #waiting: Entry[] = []
+  readonly #bySignal = new Map<AbortSignal, { readonly entries: Set<Entry>; readonly abort: () => void }>()
   #nextWaiting = 0
   #underWay = 0
   #isWatching = false
@@ -55,7 +56,6 @@ export class InFlight {
         reject(signal.reason as Error)
         return
       }
-      const abort = () => entry.settle(signal?.reason)
       const entry: Entry = {
         start,
         deadline: this.#options.clock.now() + this.#options.timeoutMs,
@@ -64,17 +64,39 @@ export class InFlight {
           if (entry.isSettled) return
           entry.isSettled = true
           this.#unsettled.delete(entry)
-          signal?.removeEventListener('abort', abort)
+          if (signal) this.#forget(signal, entry)
           if (error) reject(error as Error)
           else resolve()
         },
       }
-      signal?.addEventListener('abort', abort)
+      if (signal) this.#heed(signal, entry)
       this.#unsettled.add(entry)
       if (this.#underWay < this.#options.limit) this.#begin(entry)
       else this.#waiting.push(entry)
       void this.#watch()
     })
+  }
+
+  /** One listener for all that share a signal: adding the n-th listener to a signal costs n. */
+  #heed(signal: AbortSignal, entry: Entry): void {
+    const known = this.#bySignal.get(signal)
+    if (known) {
+      known.entries.add(entry)
+      return
+    }
+    const entries = new Set([entry])
+    const abort = () => {
+      for (const each of entries) each.settle(signal.reason)
+    }
+    this.#bySignal.set(signal, { entries, abort })
+    signal.addEventListener('abort', abort)
+  }
+
+  #forget(signal: AbortSignal, entry: Entry): void {
+    const known = this.#bySignal.get(signal)
+    if (!known?.entries.delete(entry) || known.entries.size > 0) return
+    this.#bySignal.delete(signal)
+    signal.removeEventListener('abort', known.abort)
   }
 
   #begin(entry: Entry): void {

@@ -58,7 +58,7 @@ export async function startMosquitto(
       'persistence true',
       `persistence_location ${directory}/`,
       `log_dest file ${file('mosquitto.log')}`,
-      'log_type all',
+      ...(extra.some((line) => line.startsWith('log_type')) ? [] : ['log_type all']),
       ...extra,
       '',
     ].join('\n'),
@@ -100,13 +100,21 @@ function answers(port: number): Promise<boolean> {
   })
 }
 
+const credentials = new WeakMap<EstRig, Promise<Enrolled>>()
+
+function platformCredential(rig: EstRig): Promise<Enrolled> {
+  const known = credentials.get(rig) ?? enrolDevice(rig.engine, platformUser, { profile: 'open' })
+  credentials.set(rig, known)
+  return known
+}
+
 /** The link of the platform, which has a certificate of its own from the same CA. */
 export async function platformLink(
   rig: EstRig,
   port: number,
   options: { readonly maxInFlight?: number; readonly publishTimeoutMs?: number } = {},
 ): Promise<MqttClientLink> {
-  const { certificate, key } = await enrolDevice(rig.engine, platformUser, { profile: 'open' })
+  const { certificate, key } = await platformCredential(rig)
   const link = openMqttLink({
     url: `mqtts://localhost:${port}`,
     credentials: async () => ({
