@@ -57,8 +57,11 @@ async function measure(path: string, devices: number, isAll: boolean): Promise<v
   const plain = plainEngine(store, { clock })
   const engine = { ...plain, settings: testSettings() }
   const planned = stopwatch()
+  const cpu = process.cpuUsage()
   const plan = await planCampaign(engine, definition, meterNow)
+  const { user, system } = process.cpuUsage(cpu)
   report('plan', planned(), aims.planMs)
+  print(`  of which ${Math.round((user + system) / 1_000).toLocaleString('en-US')} ms of CPU`)
   print(`  ${plan.targets.toLocaleString('en-US')} targets of ${devices.toLocaleString('en-US')} devices`)
   if (isAll) {
     const created = stopwatch()
