@@ -14,7 +14,6 @@ import { findLiveByHash, reportStates, reportStored, type ReportState } from '..
 import { parseCertificate } from '../pki/certificate.ts'
 import { parsePublicKey } from '../pki/key.ts'
 import { isProof, statusToSign } from '../pki/mqtt-proof.ts'
-import type { CertificateRecord } from '../store/certificate-record.ts'
 import { readClientToken, readMessage, type JsonMessage } from './mqtt-message.ts'
 
 export interface MqttReport {
@@ -60,7 +59,7 @@ async function take(engine: Engine, { deviceId, payload, connection }: MqttRepor
     await deviceFailed(engine, { deviceId, slot: certificate.slot, detail }, engine.clock.now())
   }
   if (state === 'confirmed') {
-    requireUse(certificate, {
+    requireUse(certificate.der, {
       connection,
       message,
       signed: { deviceId, clientToken, state, certificate: hash },
@@ -78,7 +77,7 @@ interface Proof {
 }
 
 /** @throws Refusal `unauthenticated` or `bad-signature` */
-function requireUse({ der }: CertificateRecord, { connection, message, signed }: Proof): void {
+function requireUse(der: Uint8Array | null, { connection, message, signed }: Proof): void {
   if (der !== null && connection !== null && equalBytes(der, connection.certificate)) return
   const { signature } = message
   if (signature === undefined) {
