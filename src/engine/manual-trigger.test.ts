@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { createPrivateKey, generateKeyPairSync, sign } from 'node:crypto'
 import { test } from 'node:test'
 import {
   enrolDevice,
@@ -11,6 +10,7 @@ import {
   windowOpensAt,
 } from '../../test/helpers/app.ts'
 import { putRenewal } from '../../test/helpers/renewals.ts'
+import { testOtaSigner } from '../../test/helpers/trigger-host.ts'
 import { dayMs } from '../base/clock.ts'
 import type { DeviceId } from '../base/id.ts'
 import { openOtaBundle } from '../pki/ota-bundle.ts'
@@ -62,12 +62,7 @@ forEachEngine((start) => {
   test('a bundle that leaves by hand is good, and on record', async (t) => {
     const { engine, close } = await start()
     t.after(close)
-    const { privateKey, publicKey } = generateKeyPairSync('ed25519', {
-      privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
-      publicKeyEncoding: { type: 'spki', format: 'der' },
-    })
-    const key = createPrivateKey(privateKey)
-    const signer = { spki: publicKey, sign: async (bytes: Uint8Array) => sign(null, bytes, key) }
+    const signer = testOtaSigner()
     const trigger = {
       renewal: 0,
       certificate: 'issuing/01',
@@ -82,7 +77,7 @@ forEachEngine((start) => {
       payload: { kind: 'trigger', trigger },
     } as const
     const text = await signBundle(engine, { bundle, signer, actor: 'cli:test', now: testStart })
-    const expected = { keys: [publicKey], deviceId: meter1, now: testStart, lastVersion: () => null }
+    const expected = { keys: [signer.spki], deviceId: meter1, now: testStart, lastVersion: () => null }
     assert.deepEqual(openOtaBundle(text, expected).bundle, bundle)
     const facts = await engine.store.db
       .selectFrom('facts')

@@ -98,8 +98,8 @@ async function gatherWhy(engine: Engine, id: DeviceId): Promise<WhyInput> {
     campaign,
     retiresAt: retirement?.dueAt ?? null,
     window: current && (await renewalInfo(engine, current, { now, device })).suggestedWindow,
-    // the command line has no links of its own: what is set up is the server's to know
-    channels: engine.triggers.size === 0 ? everyChannel : new Set(engine.triggers.keys()),
+    // the command line has no links of its own: what the configuration sets up counts
+    channels: settings.triggerKinds ?? (engine.triggers.size === 0 ? everyChannel : engine.triggers),
     isAutomatic: settings.renewal.isAutomatic,
     now,
   }

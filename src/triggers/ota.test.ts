@@ -1,19 +1,18 @@
 import assert from 'node:assert/strict'
-import { createPrivateKey, generateKeyPairSync, sign } from 'node:crypto'
 import { test } from 'node:test'
 import { sampleTrigger, triggerConformance } from '../../test/conformance/trigger.ts'
 import { refusal } from '../../test/helpers/app.ts'
 import { httpPeer } from '../../test/helpers/http-peer.ts'
-import { testTriggerHost } from '../../test/helpers/trigger-host.ts'
+import { testOtaSigner, testTriggerHost } from '../../test/helpers/trigger-host.ts'
 import { dayMs, minuteMs, secondMs } from '../base/clock.ts'
 import { Refusal } from '../base/errors.ts'
 import type { DeviceId } from '../base/id.ts'
 import type { MqttMessage } from '../engine/ports.ts'
-import { openOtaBundle, type OtaSigner } from '../pki/ota-bundle.ts'
+import { openOtaBundle } from '../pki/ota-bundle.ts'
 import { createFieldChannel } from './field.ts'
 import { createOtaHttpChannel, createOtaMqttChannel, triggerBundle, type OtaHttpOptions } from './ota.ts'
 
-const signer = newSigner()
+const signer = testOtaSigner()
 const lifetimeMs = 14 * dayMs
 const never = new AbortController().signal
 const password = 'Bearer ota-password'
@@ -128,13 +127,4 @@ function fakeLink() {
       close: async () => {},
     },
   }
-}
-
-function newSigner(): OtaSigner {
-  const { privateKey, publicKey } = generateKeyPairSync('ed25519', {
-    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
-    publicKeyEncoding: { type: 'spki', format: 'der' },
-  })
-  const key = createPrivateKey(privateKey)
-  return { spki: publicKey, sign: async (bytes) => sign(null, bytes, key) }
 }

@@ -1,3 +1,4 @@
+import { createPrivateKey, generateKeyPairSync, sign } from 'node:crypto'
 import { systemClock, type Clock } from '../../src/base/clock.ts'
 import { silentLog } from '../../src/base/log.ts'
 import { systemRandom } from '../../src/base/random.ts'
@@ -32,4 +33,14 @@ export function testTriggerHost(options: TestTriggerHostOptions = {}): TriggerHo
       return signer
     },
   }
+}
+
+/** A new Ed25519 key. */
+export function testOtaSigner(): OtaSigner {
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519', {
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+    publicKeyEncoding: { type: 'spki', format: 'der' },
+  })
+  const key = createPrivateKey(privateKey)
+  return { spki: publicKey, sign: async (bytes) => sign(null, bytes, key) }
 }

@@ -1,15 +1,17 @@
-/** The conformance suite of trigger channels, for `mqtt` and `twin`, over the embedded broker and over Mosquitto. */
+/** The conformance suite of trigger channels, for `mqtt`, `twin` and `ota`, over the embedded broker and over Mosquitto. */
 import { suite } from 'node:test'
-import { systemClock } from '../../src/base/clock.ts'
+import { dayMs, systemClock } from '../../src/base/clock.ts'
 import { everyDevice, type ServerLeaf } from '../../src/base/mqtt-topics.ts'
 import type { MqttLink, TriggerChannel } from '../../src/engine/ports.ts'
 import { createMqttTrigger, type MqttTriggerOptions } from '../../src/triggers/mqtt.ts'
+import { createOtaMqttChannel } from '../../src/triggers/ota.ts'
 import { createTwinTrigger } from '../../src/triggers/twin.ts'
 import { triggerConformance, type TriggerChannelUnderTest } from '../conformance/trigger.ts'
 import { startEstRig } from '../helpers/est-rig.ts'
 import { connected, platformLink, startMosquitto } from '../helpers/mosquitto.ts'
 import { rigPrefix, startMqttRig, topicOf } from '../helpers/mqtt-rig.ts'
 import { missing } from '../helpers/require.ts'
+import { testOtaSigner, testTriggerHost } from '../helpers/trigger-host.ts'
 
 interface Kind {
   readonly name: string
@@ -17,9 +19,16 @@ interface Kind {
   readonly create: (options: MqttTriggerOptions) => TriggerChannel
 }
 
+const signer = testOtaSigner()
+
 const kinds: readonly Kind[] = [
   { name: 'mqtt', leaf: 'renew', create: createMqttTrigger },
   { name: 'twin', leaf: 'twin/desired', create: createTwinTrigger },
+  {
+    name: 'ota',
+    leaf: 'ota',
+    create: (options) => createOtaMqttChannel({ ...options, lifetimeMs: dayMs }, testTriggerHost({ signer })),
+  },
 ]
 
 for (const kind of kinds) {
