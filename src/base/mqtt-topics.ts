@@ -48,6 +48,9 @@ export function everyDevice(prefix: string, leaf: TopicLeaf): string {
   return `${prefix}/devices/+/${leaf}`
 }
 
+/** The group in which the processes of one installation share what devices send. */
+export const shareGroup = 'perennial'
+
 /** Several subscribers share the messages, each message goes to one of them (MQTT 5 §4.8.2; Mosquitto also in 3.1.1). */
 export function sharedFilter(group: string, filter: string): string {
   return `$share/${group}/${filter}`

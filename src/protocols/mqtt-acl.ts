@@ -3,7 +3,14 @@
  * name of the client certificate as the user name, which is the device id in the profiles that we ship.
  */
 import type { DeviceId } from '../base/id.ts'
-import { deviceLeaves, deviceTopic, everyDevice, serverLeaves } from '../base/mqtt-topics.ts'
+import {
+  deviceLeaves,
+  deviceTopic,
+  everyDevice,
+  serverLeaves,
+  sharedFilter,
+  shareGroup,
+} from '../base/mqtt-topics.ts'
 
 export interface AclOptions {
   readonly prefix: string
@@ -76,7 +83,10 @@ export function dynsecPlatform({ prefix, platformUser }: AclOptions): object[] {
     dynsecRole(rolename, [
       ...serverLeaves.map((leaf) => ['publishClientSend', everyDevice(prefix, leaf)] as const),
       ...deviceLeaves.map((leaf) => ['publishClientReceive', everyDevice(prefix, leaf)] as const),
-      ...deviceLeaves.map((leaf) => ['subscribePattern', everyDevice(prefix, leaf)] as const),
+      // the plugin compares shared subscriptions as they are written
+      ...deviceLeaves.map(
+        (leaf) => ['subscribePattern', sharedFilter(shareGroup, everyDevice(prefix, leaf))] as const,
+      ),
     ]),
     { command: 'createClient', username: platformUser, roles: [{ rolename }] },
   ]

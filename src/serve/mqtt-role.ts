@@ -12,9 +12,11 @@ import {
   everyDevice,
   isDeviceLeaf,
   parseDeviceTopic,
+  shareGroup,
   sharedFilter,
 } from '../base/mqtt-topics.ts'
 import type { Job } from '../engine/jobs.ts'
+import { publishHintsJob } from '../engine/publish-hints.ts'
 import { standingTriggersJob } from '../engine/standing-triggers.ts'
 import type { MqttLink, MqttReceived, TriggerChannel, TriggerKind } from '../engine/ports.ts'
 import { openMqttLink, type MqttCredentials } from '../protocols/mqtt-client.ts'
@@ -46,8 +48,6 @@ export interface MqttRoleOptions {
   readonly metrics: Metrics
 }
 
-/** The group in which the processes of one installation share what devices send. */
-const shareGroup = 'perennial'
 const recheckIntervalMs = secondMs
 
 /** @returns null when there is no broker for this process. @throws Refusal `configuration-invalid` */
@@ -61,6 +61,7 @@ export async function startMqtt(app: App, options: MqttRoleOptions): Promise<Mqt
     ...role,
     jobs: [
       ...role.jobs,
+      publishHintsJob(role.link, app.config.mqtt.topicPrefix),
       // another broker keeps over its own restart what stands
       ...(broker === 'embedded' ? [standingTriggersJob(kinds)] : []),
       ...(mosquittoLog !== null && options.listens ? [mosquittoLogJob(app.engine, mosquittoLog)] : []),

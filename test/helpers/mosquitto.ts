@@ -52,7 +52,8 @@ export async function startMosquitto(
       'require_certificate true',
       'use_identity_as_username true',
       'allow_anonymous false',
-      `acl_file ${file('acl')}`,
+      // a plugin that is given has the say alone
+      ...(extra.some((line) => line.startsWith('plugin ')) ? [] : [`acl_file ${file('acl')}`]),
       'message_size_limit 65536',
       'max_inflight_messages 1000',
       'persistence true',
