@@ -1,5 +1,5 @@
 /** Renewal hints of real certificates: gathers what `suggestedWindow` looks at. */
-import type { Instant } from '../base/clock.ts'
+import { iso, secondMs, type Instant } from '../base/clock.ts'
 import type { SerialNumber } from '../base/id.ts'
 import type { CertificateRecord } from '../store/certificate-record.ts'
 import { findDevice, type DeviceRecord } from '../store/devices.ts'
@@ -43,6 +43,24 @@ export async function renewalInfo(
     now,
   })
   return { suggestedWindow: suggested, retryAfterMs: pollAfter(suggested, profile, now) }
+}
+
+/**
+ * The same as a message, for a topic of the device that keeps it: JSON of a few hundred bytes.
+ * @returns null when there is nothing to say: certificates of the profile are for life
+ */
+export function hintMessage(
+  { issuerId, serialNumber }: Pick<CertificateRecord, 'issuerId' | 'serialNumber'>,
+  { suggestedWindow: suggested, retryAfterMs }: RenewalInfo,
+): string | null {
+  if (suggested === null) return null
+  return JSON.stringify({
+    v: 1,
+    kind: 'hint',
+    certificate: `${issuerId}/${serialNumber}`,
+    suggestedWindow: { start: iso(suggested.start), end: iso(suggested.end) },
+    retryAfterSeconds: Math.max(1, Math.ceil(retryAfterMs / secondMs)),
+  })
 }
 
 /** The hint for a certificate that was issued just now: nobody has asked the device to replace it. */
