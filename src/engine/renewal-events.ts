@@ -1,6 +1,7 @@
 /**
  * What happens to a device moves its open renewal, whoever asked for it: a device that renews by itself moves it along like
- * one that was asked. Each function is called inside the unit of work of the event itself, and may be called twice.
+ * one that was asked. Each function is called inside the unit of work of the event itself; what devices and networks report
+ * may come twice, late and in any order.
  */
 import { type Instant } from '../base/clock.ts'
 import type { CertificateId, DeviceId } from '../base/id.ts'

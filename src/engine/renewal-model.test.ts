@@ -72,10 +72,24 @@ forEachEngine((start) => {
     )
   })
 
+  test('a pause between a tick and its triggers: none leaves, and each is asked for again afterwards', async () => {
+    const model = await RenewalModel.start(await start(RenewalModel.options))
+    // the first one was asked at once; the pass over renewals without a campaign comes before that of the campaign
+    await model.run({ kind: 'kill', at: 'stepped', hits: 2 })
+    assert.deepEqual(await model.statuses(), ['triggered', 'triggered', 'triggered'])
+    await model.run({ kind: 'pause' })
+    await model.run({ kind: 'pass', hours: 1 })
+    await model.check()
+    assert.equal(model.sent, 1)
+    await model.run({ kind: 'resume' })
+    await model.run({ kind: 'pass', hours: 1 })
+    assert.equal(model.sent, 3)
+  })
+
   test('each point of a tick: a kill, a restart, and all goes on where it was', async () => {
     for (const at of tickPoints) {
       const model = await RenewalModel.start(await start(RenewalModel.options))
-      await model.run({ kind: 'kill', at, hits: 1 })
+      await model.run({ kind: 'kill', at, hits: at === 'step' || at === 'stepped' ? 2 : 1 })
       await model.check()
       for (let pass = 0; pass < 4; pass++) {
         await model.run({ kind: 'pass', hours: 1 })

@@ -24,6 +24,7 @@ export async function enqueueRetraction(
 export const retractionHandler: TaskHandler = {
   kind,
   parallel: 64,
+  isForgotten: true,
   async run(engine: Engine, payload: unknown, signal: AbortSignal): Promise<void> {
     const { deviceId, slot } = payload as { readonly deviceId: string; readonly slot: string }
     const id = parseDeviceId(deviceId)

@@ -12,6 +12,7 @@ import type { Tx } from '../store/schema.ts'
 import {
   claimTasks,
   completeTask,
+  deleteDone,
   enqueueTask,
   failTask,
   retryTask as retryDeadTask,
@@ -38,6 +39,8 @@ export interface TaskHandler {
   readonly backoff?: Backoff
   /** After this long without an answer another worker takes the task over. Well above the time-out of the handler. */
   readonly lockMs?: number
+  /** True: its row is deleted when it is done, because there are as many as devices and nobody asks for them. */
+  readonly isForgotten?: boolean
   /** Tasks carried out at one time. */
   readonly parallel?: number
   /**
@@ -149,7 +152,11 @@ async function runTask(
   const now = engine.clock.now()
   // False means that the lock ran out and another worker has the task: what happens to it is decided there.
   const isOurs = await engine.store.transaction(async (tx) => {
-    if (failure === null) return await completeTask(tx, { id, attempts })
+    if (failure === null) {
+      const isOurs = await completeTask(tx, { id, attempts })
+      if (isOurs && handler.isForgotten === true) await deleteDone(tx, id)
+      return isOurs
+    }
     return await settleFailure(engine, tx, { handler, task, failure, now })
   })
   const outcome = { task: id, kind: task.kind, attempts }

@@ -137,6 +137,11 @@ export async function completeTask(tx: Tx, { id, attempts }: Claim): Promise<boo
   return numUpdatedRows === 1n
 }
 
+/** Deletes a task that was carried out. */
+export async function deleteDone(tx: Tx, id: number): Promise<void> {
+  await tx.deleteFrom('tasks').where('id', '=', id).where('status', '=', sql.lit('done')).execute()
+}
+
 /** @param failure `runAt`: when to try again, null for never. @returns false when the claim was lost */
 export async function failTask(
   tx: Tx,

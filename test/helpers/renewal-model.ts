@@ -10,7 +10,7 @@ import type { Engine } from '../../src/engine/context.ts'
 import { defaultConnectivity } from '../../src/engine/default-profiles.ts'
 import { parseRung } from '../../src/engine/ladder.ts'
 import { tickFaultPoints, type FaultPoint, type Trigger } from '../../src/engine/ports.ts'
-import { noteSighting } from '../../src/engine/sighting.ts'
+import { flushSightings, noteSighting } from '../../src/engine/sighting.ts'
 import { campaignStatus } from '../../src/store/campaigns.ts'
 import type { CertificateRecord } from '../../src/store/certificate-record.ts'
 import { setStatus } from '../../src/store/certificates.ts'
@@ -173,6 +173,11 @@ export class RenewalModel {
     }
   }
 
+  /** Triggers that left. */
+  get sent(): number {
+    return this.#left.length
+  }
+
   async statuses(): Promise<RenewalStatus[]> {
     return (await this.#targets()).map(({ status }) => status)
   }
@@ -252,6 +257,7 @@ export class RenewalModel {
   }
 
   async #jump(years: number): Promise<void> {
+    await flushSightings(this.#rig.engine, this.#app.clock.now())
     const before = JSON.stringify(await this.#targets())
     const sent = this.#left.length
     await this.#app.clock.advance(years * 365 * dayMs)
