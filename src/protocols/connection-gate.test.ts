@@ -3,6 +3,15 @@ import { EventEmitter } from 'node:events'
 import { test } from 'node:test'
 import { ConnectionGate, type GateClock } from './connection-gate.ts'
 
+class Connection extends EventEmitter {
+  destroyed = false
+
+  end(): void {
+    this.destroyed = true
+    this.emit('close')
+  }
+}
+
 /** A server that counts as node:net does, and a clock and an event loop moved by hand. */
 function rig(options: { maxConnections?: number } = {}) {
   let at = 0
@@ -13,19 +22,19 @@ function rig(options: { maxConnections?: number } = {}) {
     clock,
   )
   const server = Object.assign(new EventEmitter(), { maxConnections: Infinity })
-  const open = new Set<EventEmitter>()
+  const open = new Set<Connection>()
   gate.guard(server)
   return {
     gate,
     open,
     server,
     /** @returns the connection, or null when it was turned away */
-    connect(): EventEmitter | null {
+    connect(): Connection | null {
       if (open.size >= server.maxConnections) {
         server.emit('drop')
         return null
       }
-      const socket = new EventEmitter()
+      const socket = new Connection()
       open.add(socket)
       socket.once('close', () => open.delete(socket))
       server.emit('connection', socket)
@@ -40,7 +49,7 @@ function rig(options: { maxConnections?: number } = {}) {
 
 type Rig = ReturnType<typeof rig>
 
-function crowd({ connect }: Rig, count: number): EventEmitter[] {
+function crowd({ connect }: Rig, count: number): Connection[] {
   return Array.from({ length: count }, connect).filter((socket) => socket !== null)
 }
 
@@ -52,10 +61,22 @@ test('takes on what waits for an answer up to the limit, whatever is kept open a
   for (const socket of first.slice(0, 100)) it.gate.answered(socket)
   // those with an answer are kept open and do not count
   assert.equal(crowd(it, 1_000).length, 100)
-  for (const socket of first.slice(0, 100)) socket.emit('close')
+  for (const socket of first.slice(0, 100)) socket.end()
   assert.equal(it.connect(), null)
-  first[200]?.emit('close')
+  first[200]?.end()
   assert.ok(it.connect())
+})
+
+test('who gave up before the answer leaves no trace', () => {
+  const it = rig()
+  const { limit } = it.gate
+  for (let round = 0; round < 10; round++) {
+    for (const socket of crowd(it, limit)) {
+      socket.end()
+      it.gate.answered(socket)
+    }
+  }
+  assert.equal(crowd(it, 5_000).length, limit)
 })
 
 test('never has more open connections than the server may have', () => {

@@ -28,6 +28,7 @@ export interface GatedServer {
 }
 
 export interface GatedSocket {
+  readonly destroyed: boolean
   once(event: 'close', listener: () => void): unknown
 }
 
@@ -102,6 +103,8 @@ export class ConnectionGate {
 
   /** The connection has an answer: it waits no longer, however long it stays. */
   answered(socket: GatedSocket): void {
+    // whoever gave up meanwhile is gone already, and would be counted for ever
+    if (socket.destroyed) return
     this.#served++
     if (this.#known.has(socket)) return
     this.#known.add(socket)
