@@ -5,6 +5,9 @@ import { DatabaseSync } from 'node:sqlite'
 import { Refusal } from '../base/errors.ts'
 import { syncDirectory, writeFileAtomically } from '../base/file.ts'
 
+/** Null when there is no such file: `readPrivateFile`, or what a simulation puts in its place. */
+export type ReadFile = (path: string) => Promise<string | null>
+
 /** Atomic and durable: `writeFileAtomically`, or what a test puts in its place. */
 export type WriteFile = (path: string, data: string | Uint8Array, mode: number) => Promise<void>
 

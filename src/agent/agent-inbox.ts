@@ -6,7 +6,7 @@
 import { join } from 'node:path'
 import type { Instant } from '../base/clock.ts'
 import type { OtaKind } from '../pki/ota-bundle.ts'
-import { readPrivateFile, type WriteFile } from './agent-directory.ts'
+import { readPrivateFile, type ReadFile, type WriteFile } from './agent-directory.ts'
 
 export interface Window {
   readonly start: Instant
@@ -48,15 +48,17 @@ export const emptyInbox: InboxState = { trigger: null, hint: null, versions: {},
 export class Inbox {
   readonly #path: string
   readonly #write: WriteFile
+  readonly #read: ReadFile
   #last: Promise<unknown> = Promise.resolve()
 
-  constructor(directory: string, write: WriteFile) {
+  constructor(directory: string, write: WriteFile, read: ReadFile = readPrivateFile) {
+    this.#read = read
     this.#path = join(directory, 'inbox.json')
     this.#write = write
   }
 
   async read(): Promise<InboxState> {
-    const text = await readPrivateFile(this.#path)
+    const text = await this.#read(this.#path)
     return text === null ? emptyInbox : (parseInbox(text) ?? emptyInbox)
   }
 

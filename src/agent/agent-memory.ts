@@ -1,7 +1,7 @@
 /** What the agent remembers between steps. None of it is needed to go on: losing it costs a question to the server. */
 import { join } from 'node:path'
 import { dayMs, type Instant } from '../base/clock.ts'
-import { readPrivateFile, type WriteFile } from './agent-directory.ts'
+import { readPrivateFile, type ReadFile, type WriteFile } from './agent-directory.ts'
 import { isInstant, isObject } from './agent-inbox.ts'
 
 /** Why no request is made for now. */
@@ -76,14 +76,16 @@ export function timeHintAt({ time }: AgentMemory, now: Instant): TimeHint | null
 export class MemoryFile {
   readonly #path: string
   readonly #write: WriteFile
+  readonly #read: ReadFile
 
-  constructor(directory: string, write: WriteFile) {
+  constructor(directory: string, write: WriteFile, read: ReadFile = readPrivateFile) {
+    this.#read = read
     this.#path = join(directory, 'memory.json')
     this.#write = write
   }
 
   async read(): Promise<AgentMemory> {
-    const text = await readPrivateFile(this.#path)
+    const text = await this.#read(this.#path)
     return text === null ? noMemory : (parseMemory(text) ?? noMemory)
   }
 

@@ -8,7 +8,7 @@ import { Refusal } from '../base/errors.ts'
 import { parseCertificate, type Certificate } from '../pki/certificate.ts'
 import { parseCsr, type Csr } from '../pki/csr.ts'
 import { decodePem, encodePem } from '../pki/pem.ts'
-import { readPrivateFile, type WriteFile } from './agent-directory.ts'
+import { readPrivateFile, type ReadFile, type WriteFile } from './agent-directory.ts'
 import { slots, type Keystore, type Slot } from './keystore.ts'
 
 export interface StoredCredential {
@@ -41,8 +41,10 @@ export class CredentialSlots {
   readonly #directory: string
   readonly #keystore: Keystore
   readonly #write: WriteFile
+  readonly #read: ReadFile
 
-  constructor(directory: string, keystore: Keystore, write: WriteFile) {
+  constructor(directory: string, keystore: Keystore, write: WriteFile, read: ReadFile = readPrivateFile) {
+    this.#read = read
     this.#directory = directory
     this.#keystore = keystore
     this.#write = write
@@ -76,7 +78,7 @@ export class CredentialSlots {
   }
 
   async #readPointer(): Promise<Pointer> {
-    const text = await readPrivateFile(join(this.#directory, 'active.json'))
+    const text = await this.#read(join(this.#directory, 'active.json'))
     const none = { active: null, retired: null }
     return text === null ? none : (parsePointer(text) ?? none)
   }
@@ -103,7 +105,7 @@ export class CredentialSlots {
   }
 
   async #readBlocks(slot: Slot, extension: 'pem' | 'csr'): Promise<Uint8Array[]> {
-    const text = await readPrivateFile(this.#path(slot, extension))
+    const text = await this.#read(this.#path(slot, extension))
     return text === null ? [] : (orNull(() => decodePem(text).map(({ der }) => der)) ?? [])
   }
 

@@ -4,7 +4,7 @@ import type { Clock } from '../base/clock.ts'
 import { Refusal } from '../base/errors.ts'
 import { printable } from '../base/text.ts'
 import { parseCertsOnly } from '../pki/cms.ts'
-import { type Answer, exchange } from './est-exchange.ts'
+import { type Answer, exchange, type Exchange } from './est-exchange.ts'
 import type { TlsIdentity } from './tls-key.ts'
 
 export type { Answer, ClientIdentity } from './est-exchange.ts'
@@ -27,6 +27,8 @@ export interface EstClientOptions {
   readonly maxWaitMs?: number
   readonly serverName?: string
   readonly tlsVersion?: 'TLSv1.2' | 'TLSv1.3'
+  /** In place of the network. Throws as `exchange` does. */
+  readonly exchange?: (request: Exchange) => Promise<Answer>
   /** Sees each answer of the server, whose identity TLS has proved by then: its status, its `Date`. */
   readonly onAnswer?: (answer: Answer) => void
 }
@@ -115,7 +117,7 @@ export class EstClient {
       const { username, password } = options.credentials
       headers['Authorization'] = `Basic ${toBase64(Buffer.from(`${username}:${password}`))}`
     }
-    const answer = await exchange({
+    const answer = await (options.exchange ?? exchange)({
       url: operationUrl(options, operation),
       method,
       headers,

@@ -14,7 +14,7 @@ import type {
   TransportRequest,
 } from './agent-transport.ts'
 import { type Answer, EstClient, type EstClientOptions, retryAfterMs } from './est-client.ts'
-import { exchange } from './est-exchange.ts'
+import { exchange, type Exchange } from './est-exchange.ts'
 
 export interface EstTransportOptions {
   readonly url: string
@@ -23,6 +23,8 @@ export interface EstTransportOptions {
   readonly trustPem: () => string
   readonly clock: Clock
   readonly timeoutMs?: number
+  /** In place of the network: a simulated device asks its server in the same process. Throws as `exchange` does. */
+  readonly exchange?: (request: Exchange) => Promise<Answer>
 }
 
 export class EstTransport implements AgentTransport {
@@ -108,7 +110,7 @@ export class EstTransport implements AgentTransport {
   async #get(page: string, { identity }: CertificateBearer): Promise<Answer | TransportAnswer> {
     const { url, trustPem, clock, timeoutMs = 30_000 } = this.#options
     try {
-      return await exchange({
+      return await (this.#options.exchange ?? exchange)({
         url: new URL(`/perennial/v1/${page}`, url),
         method: 'GET',
         headers: { Accept: 'application/json' },
@@ -142,6 +144,7 @@ export class EstTransport implements AgentTransport {
       trustPem: trust ?? trustPem(),
       clock,
       timeoutMs,
+      ...(this.#options.exchange ? { exchange: this.#options.exchange } : {}),
       ...(label === null ? {} : { label }),
       ...(bearer.kind === 'secret' ? { credentials: bearer } : {}),
       ...(bearer.kind === 'certificate' ? { identity: bearer.identity } : {}),

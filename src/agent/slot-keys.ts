@@ -8,7 +8,7 @@ import type { CsrSignature } from '../pki/csr.ts'
 import { parsePublicKey, type KeyAlgorithm } from '../pki/key.ts'
 import { decodePem } from '../pki/pem.ts'
 import { defaultSignatureAlgorithm, type SignatureAlgorithm } from '../pki/signature.ts'
-import { readPrivateFile, type WriteFile } from './agent-directory.ts'
+import { readPrivateFile, type ReadFile, type WriteFile } from './agent-directory.ts'
 import { slots, type Keystore, type Slot } from './keystore.ts'
 import type { TlsKey } from './tls-key.ts'
 
@@ -42,6 +42,7 @@ export interface SlotKeysParts {
   readonly directory: string
   /** Must be atomic and durable. */
   readonly write: WriteFile
+  readonly read?: ReadFile
   /** New keys are of the first kind; those of the others are used while they are there. */
   readonly kinds: readonly [KeyKind, ...KeyKind[]]
 }
@@ -89,15 +90,19 @@ export class SlotKeys implements Keystore {
     return join(this.#parts.directory, `${slot}.key`)
   }
 
+  async #read(path: string): Promise<string | null> {
+    return await (this.#parts.read ?? readPrivateFile)(path)
+  }
+
   async #texts(): Promise<string[]> {
-    const texts = await Promise.all(slots.map(async (slot) => await readPrivateFile(this.path(slot))))
+    const texts = await Promise.all(slots.map(async (slot) => await this.#read(this.path(slot))))
     return texts.filter((text) => text !== null)
   }
 
   /** A damaged file is no key: the credential of the other slot goes on, and a renewal makes a new key. */
   async #find(slot: Slot): Promise<{ kind: KeyKind; key: HeldKey; spki: Uint8Array } | null> {
     const path = this.path(slot)
-    const text = await readPrivateFile(path)
+    const text = await this.#read(path)
     if (text === null) return null
     for (const kind of this.#parts.kinds) {
       const spki = kind.spkiOf(text)
