@@ -16,7 +16,7 @@ export function checkPublicKey(key: PublicKey): void {
     case 'rsa':
       return once(spkiHash, () => checkRsa(details))
     case 'ec':
-      return checkEc(details)
+      return once(spkiHash, () => checkEc(details))
     case 'ed25519':
       return once(spkiHash, () => checkEd25519(details.point))
     case 'ml-dsa':
