@@ -1,5 +1,6 @@
 /** Which kinds of keys a device has, as its configuration says. */
 import { Refusal } from '../base/errors.ts'
+import type { Random } from '../base/random.ts'
 import type { AgentConfig } from './agent-config.ts'
 import { readPrivateFile, type WriteFile } from './agent-directory.ts'
 import { fileKeys } from './file-keys.ts'
@@ -10,6 +11,7 @@ import { tpm2Keys } from './tpm2-keys.ts'
 export interface KeystorePlace {
   readonly directory: string
   readonly write: WriteFile
+  readonly random: Random
   /** PIN of the token, when no file has it. */
   readonly pin: string | null
 }
@@ -27,7 +29,7 @@ export function openKeystore(
 
 function hardwareKeys(
   { deviceId, keystore }: Pick<AgentConfig, 'deviceId' | 'keystore'>,
-  { directory, write, pin }: KeystorePlace,
+  { directory, write, random, pin }: KeystorePlace,
 ): KeyKind | null {
   switch (keystore.kind) {
     case 'file':
@@ -37,7 +39,7 @@ function hardwareKeys(
     case 'pkcs11': {
       const { module, token, pinFile } = keystore
       const readPin = async () => checkPin(pinFile === null ? pin : await pinIn(pinFile))
-      return pkcs11Keys({ directory, write, deviceId, module, token, pin: readPin })
+      return pkcs11Keys({ directory, write, random, deviceId, module, token, pin: readPin })
     }
   }
 }

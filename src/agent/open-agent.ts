@@ -77,7 +77,7 @@ export async function openAgent(host: AgentHost): Promise<Agent> {
   }
   const config = host.mqtt ? checkAgentConfig({ ...setup.config, mqtt: host.mqtt }) : setup.config
   const anchors = new AnchorFile(directory, write, setup.anchors)
-  const keystore = host.keystore ?? openKeystore(config, { directory, write, pin: host.pin ?? null })
+  const keystore = host.keystore ?? openKeystore(config, { directory, write, random, pin: host.pin ?? null })
   return new Agent({
     config,
     anchors,

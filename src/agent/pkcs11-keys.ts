@@ -2,10 +2,11 @@
  * Keys in a PKCS #11 token, through OpenSSL's engine `pkcs11` (libp11) and OpenSC's `pkcs11-tool`. The slot's file names
  * an object of the token. Each new key is an object of its own, so there is no instant without the old one or the new one.
  */
-import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
+import { toHex } from '../base/bytes.ts'
 import { Refusal } from '../base/errors.ts'
 import type { DeviceId } from '../base/id.ts'
+import type { Random } from '../base/random.ts'
 import type { KeyAlgorithm } from '../pki/key.ts'
 import type { SignatureAlgorithm } from '../pki/signature.ts'
 import { readPrivateFile, type WriteFile } from './agent-directory.ts'
@@ -19,6 +20,7 @@ export interface Pkcs11Options {
   readonly directory: string
   readonly write: WriteFile
   readonly deviceId: DeviceId
+  readonly random: Random
   /** Absolute path of the token's library. */
   readonly module: string
   /** Label of the token. */
@@ -51,7 +53,7 @@ export function pkcs11Keys(options: Pkcs11Options): KeyKind {
           `a token makes ${Object.keys(makers).join(', ')}, not ${algorithm}`,
         )
       }
-      const id = randomBytes(16).toString('hex')
+      const id = toHex(options.random.bytes(16))
       const { deviceId } = options
       await tool(options, '--keypairgen', '--key-type', maker, '--label', labelOf(deviceId), '--id', id)
       const uri = uriOf(options, id)

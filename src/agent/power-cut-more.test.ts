@@ -8,6 +8,7 @@ import { makeBundle, bundleKey } from '../../test/helpers/agent-bundle.ts'
 import { makeCertificate } from '../../test/helpers/certificates.ts'
 import { memoryToken } from '../../test/helpers/memory-token.ts'
 import { dayMs, hourMs } from '../base/clock.ts'
+import { systemRandom } from '../base/random.ts'
 import { encodePem } from '../pki/pem.ts'
 import type { Agent } from './agent.ts'
 import { fileKeys } from './file-keys.ts'
@@ -133,7 +134,7 @@ suite('power cuts', () => {
       const token = memoryToken(keys, async (happen) => await rig.effect(happen))
       const files = openKeystore(
         { deviceId: 'device-1' as never, keystore: { kind: 'file' } },
-        { directory, write, pin: null },
+        { directory, write, random: systemRandom, pin: null },
       )
       rig.keystore = new SlotKeys({ directory, write, kinds: [token, fileKeys] })
       await rig.toRenewal()

@@ -56,7 +56,7 @@ export class MqttRig extends Rig {
     const state = await agent.state()
     const current = activeCredential(state)
     if (current === null || state.active === null) return
-    const keystore = openKeystore(state.config, { directory, write, pin: null })
+    const keystore = openKeystore(state.config, { directory, write, random: seededRandom('keys'), pin: null })
     const slot = state.active
     const bearer: CertificateBearer = {
       kind: 'certificate',
