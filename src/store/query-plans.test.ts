@@ -57,12 +57,16 @@ import {
   listCertificates,
   listExpiring,
 } from './inventory.ts'
+import { findByFingerprints, findBySerials, forgetFingerprints, indexFingerprints } from './fingerprints.ts'
 import { findIssuer, listIssuers } from './issuers.ts'
 import { findCertificatesLastSeen, findLastSeen, recordLastSeen } from './last-seen.ts'
 import { acquireLease, checkFence, releaseLease } from './leases.ts'
 import { foundation } from './migrations/0001-foundation.ts'
+import { renewals } from './migrations/0002-renewals.ts'
+import { fingerprints } from './migrations/0003-fingerprints.ts'
 import { openUnitEnd } from './unit-end.ts'
 import type { Db, Schema, Tx } from './schema.ts'
+import { plannedRenewals } from './planned-renewals.ts'
 import { findSecret, releaseSecret, useSecret } from './secrets.ts'
 import { claimTasks, completeTask, countTasks, enqueueTask, failTask, listTasks, retryTask } from './tasks.ts'
 import { listTrustAnchors } from './trust-anchors.ts'
@@ -77,7 +81,8 @@ class Recording extends SqliteConnection {
 }
 
 const database = new DatabaseSync(':memory:')
-for (const statement of foundation('sqlite')) database.exec(statement)
+const schema = [...foundation('sqlite'), ...renewals('sqlite'), ...fingerprints('sqlite')]
+for (const statement of schema) database.exec(statement)
 const connection = new Recording(database, {
   isReadOnly: false,
   gate: () => null,
@@ -109,6 +114,23 @@ const approval = { deviceId: device, slot: 'default', spkiHash: sampleHash(1), p
 
 /** Each with the index that it must use. */
 const indexed: readonly (readonly [string, () => Promise<unknown>, RegExp])[] = [
+  [
+    'plannedRenewals',
+    () => plannedRenewals(q, { campaignId: '', wave: 0, after: 0, limit: 100 }),
+    /renewals_planned \(campaign_id=\? AND wave=\? AND id>\?\)/,
+  ],
+  ['findByFingerprints', () => findByFingerprints(q, [1]), /PRIMARY KEY \(prefix=\?\)/],
+  ['findBySerials', () => findBySerials(q, [Uint8Array.of(1)]), /certificates_serial \(serial_number=\?\)/],
+  [
+    'indexFingerprints',
+    () => indexFingerprints(tx, { after: 0, limit: 100, settledBefore: start }),
+    /PRIMARY KEY \(rowid>\?\)/,
+  ],
+  [
+    'forgetFingerprints',
+    () => forgetFingerprints(tx, [{ id: anyId, der: Uint8Array.of(1) }]),
+    /PRIMARY KEY \(prefix=\? AND certificate_id=\?\)/,
+  ],
   ['listDevices', () => listDevices(q, { ...page, after: 'a' }), /PRIMARY KEY \(id>\?\)/],
   [
     'listDevices of a cohort',
