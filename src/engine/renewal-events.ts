@@ -146,6 +146,22 @@ export async function renewalRetired(
   await updateRenewal(tx, renewal, { status: 'retired', nextAt: null, endedAt: now })
 }
 
+/** The new certificate was revoked before the old one had gone. */
+export async function renewalUndone(
+  tx: Tx,
+  {
+    deviceId,
+    slot,
+    replacedBy,
+  }: Pick<CertificateEvent, 'deviceId' | 'slot'> & { readonly replacedBy: number },
+  actor: string,
+  now: Instant,
+): Promise<void> {
+  const renewal = await lockOpenRenewal(tx, deviceId, slot)
+  if (renewal?.status !== 'confirmed' || renewal.newCertificateId !== replacedBy) return
+  await abandonRenewal(tx, renewal, { reason: 'certificate-revoked', actor }, now)
+}
+
 /** The device will not renew any more: quarantined, decommissioned, or its certificate revoked. */
 export async function deviceOutOfService(
   tx: Tx,

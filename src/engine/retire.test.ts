@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { dayMs, minuteMs } from '../base/clock.ts'
+import type { DeviceId } from '../base/id.ts'
 import { setStatus } from '../store/certificates.ts'
 import { findCertificate } from '../store/inventory.ts'
+import { renewalsOfDevice } from '../store/renewal-lists.ts'
 import { findRetirement } from '../store/retirements.ts'
 import {
   enrolDevice,
@@ -13,6 +15,7 @@ import {
   type Enrolled,
   type TestEngine,
 } from '../../test/helpers/app.ts'
+import { openDueRenewals } from './due-renewals.ts'
 import { retireCertificates } from './retire.ts'
 import { flushSightings, noteSighting } from './sighting.ts'
 
@@ -23,6 +26,7 @@ const noFence = async (): Promise<void> => {}
 async function renewed({ engine, clock }: TestEngine): Promise<{ old: Enrolled; used: Enrolled }> {
   const old = await enrolDevice(engine, 'SN-1')
   await clock.advance(windowOpensAt(engine, old) - clock.now())
+  await openDueRenewals(dayMs).run(engine, clock.now(), signal, noFence)
   const used = await renew(engine, old)
   await see({ engine, clock }, used)
   return { old, used }
@@ -85,5 +89,7 @@ forEachEngine((start) => {
     await daysPass(app, 10)
     assert.equal(await statusOf(app, old), 'confirmed')
     assert.equal(await findRetirement(app.engine.store.db, old.record.id), null)
+    const [renewal] = await renewalsOfDevice(app.engine.store.db, 'SN-1' as DeviceId, 1)
+    assert.deepEqual([renewal?.status, renewal?.reason], ['abandoned', 'certificate-revoked'])
   })
 })

@@ -21,7 +21,7 @@ import { isClockTrusted } from './clock-guard.ts'
 import type { Engine } from './context.ts'
 import type { Fence, Job, JobResult } from './jobs.ts'
 import { profileDefaults } from './profile.ts'
-import { renewalRetired, supersededFact } from './renewal-events.ts'
+import { renewalRetired, renewalUndone, supersededFact } from './renewal-events.ts'
 
 interface Succession {
   /** Live, held by the unit. */
@@ -102,9 +102,10 @@ async function retireOne(engine: Engine, tx: Tx, retirement: RetirementRecord, n
   const { certificateId, replacedBy } = retirement
   const [one, by] = [await findCertificate(tx, certificateId), await findCertificate(tx, replacedBy)]
   const isUsable = by !== null && (by.status === 'confirmed' || by.status === 'superseded')
-  // The new certificate was revoked meanwhile: what it had replaced is the last one of the device.
   if (one === null || !isUsable) {
+    // The new certificate was revoked meanwhile: what it had replaced is the last one of the device, if anything is.
     await deleteRetirements(tx, [certificateId])
+    await renewalUndone(tx, retirement, actors.job(retireCertificates.name), now)
     return
   }
   if (await hasFallenBack(tx, retirement)) {

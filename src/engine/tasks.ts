@@ -153,9 +153,9 @@ async function runTask(
   // False means that the lock ran out and another worker has the task: what happens to it is decided there.
   const isOurs = await engine.store.transaction(async (tx) => {
     if (failure === null) {
-      const isOurs = await completeTask(tx, { id, attempts })
-      if (isOurs && handler.isForgotten === true) await deleteDone(tx, id)
-      return isOurs
+      if (!(await completeTask(tx, { id, attempts }))) return false
+      if (handler.isForgotten === true) await deleteDone(tx, id)
+      return true
     }
     return await settleFailure(engine, tx, { handler, task, failure, now })
   })
