@@ -115,6 +115,7 @@ async function prepare(engine: Engine, count: number): Promise<PolicyInput[]> {
       )
       if (!device) throw new Error(id)
       inputs.push({
+        renewalSpread: 0.5,
         request: { operation: 'enroll', profile: null, tlsUnique: null },
         csr,
         key: parsePublicKey(generateKeyPair('ec-p256').spki),
