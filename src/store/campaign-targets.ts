@@ -175,18 +175,22 @@ export async function waitingTargets(q: Queries, request: WaitingRequest): Promi
 const unfinishedStatuses = ['planned', 'triggered', 'issued', 'escalated'] as const
 type UnfinishedStatus = (typeof unfinishedStatuses)[number]
 
-// A statement for each status, so that the partial index knows it. Indexes: renewals_planned, renewals_unfinished.
+/** As SQL, because the partial index renewals_unfinished needs it: SQLite does not see that one status is one of three. */
+const isUnfinished = sql<SqlBool>`status in ('triggered', 'issued', 'escalated')`
+
+// A statement for each status, so that its partial index is found. Indexes: renewals_planned, renewals_unfinished.
 const selectUnfinished = new Map(
   unfinishedStatuses.map((status) => [
     status,
-    prepared((db, p: { campaignId: string; limit: number }) =>
-      db
+    prepared((db, p: { campaignId: string; limit: number }) => {
+      const query = db
         .selectFrom('renewals')
         .select(renewalColumns)
         .where('campaign_id', '=', p.campaignId)
         .where('status', '=', sql.lit(status))
-        .limit(p.limit),
-    ),
+        .limit(p.limit)
+      return status === 'planned' ? query.orderBy('wave').orderBy('id') : query.where(isUnfinished)
+    }),
   ]),
 )
 
@@ -228,6 +232,7 @@ const countTriggered = prepared(
       .select(wholeCount)
       .where('campaign_id', '=', p.campaignId)
       .where('status', '=', sql.lit('triggered'))
+      .where(isUnfinished)
       .where('connectivity', '=', p.connectivity)
       .where('triggered_at', '>=', p.since)
       .where('triggered_at', '<', p.before),
@@ -239,6 +244,7 @@ const countIssued = prepared(
       .select(wholeCount)
       .where('campaign_id', '=', p.campaignId)
       .where('status', '=', sql.lit('issued'))
+      .where(isUnfinished)
       .where('connectivity', '=', p.connectivity)
       .where('issued_at', '>=', p.since)
       .where('issued_at', '<', p.before),
@@ -249,6 +255,7 @@ const countEscalated = prepared((db, p: { campaignId: string; since: Instant }) 
     .select([wholeCount, sql<number>`cast(count(issued_at) as bigint)`.as('with_certificate')])
     .where('campaign_id', '=', p.campaignId)
     .where('status', '=', sql.lit('escalated'))
+    .where(isUnfinished)
     .where(sql<SqlBool>`coalesce(issued_at, triggered_at, ${p.since}) >= ${p.since}`),
 )
 
