@@ -16,6 +16,7 @@ import { lockOpenRenewal } from '../store/renewals.ts'
 import { readFact } from './audit.ts'
 import { renewalFailed } from './campaign-failure.ts'
 import { resumeCampaign } from './campaign-state.ts'
+import { reportCampaign } from './campaign-status.ts'
 
 const id = 'spring'
 const size = 300
@@ -112,6 +113,10 @@ forEachEngine((start) => {
     assert.equal(over.counts.retired, size)
     assert.equal(fleet.sent.length, size, 'each device was asked once')
     assert.equal(over.campaign.admitted, size)
+    const report = await reportCampaign(fleet.engine, id, fleet.clock.now())
+    assert.deepEqual(report.reasons, [])
+    assert.deepEqual(report.answers[0], { days: 1, count: size })
+    assert.deepEqual(report.attempts, [{ channel: 'mqtt', status: 'sent', count: size }])
     assert.deepEqual(await actions(fleet), [
       'campaign.created',
       'campaign.started',

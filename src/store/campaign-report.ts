@@ -61,7 +61,7 @@ export interface AttemptSum {
 
 /** What was sent, by channel and what became of it. Indexes: renewals_campaign, renewal_attempts_renewal. */
 export async function attemptSums(q: Queries, campaignId: string): Promise<AttemptSum[]> {
-  return await q
+  const rows = await q
     .selectFrom('renewals as r')
     .innerJoin('renewal_attempts as a', 'a.renewal_id', 'r.id')
     .select(['a.channel', 'a.status', wholeCount])
@@ -72,6 +72,7 @@ export async function attemptSums(q: Queries, campaignId: string): Promise<Attem
     .orderBy('a.channel')
     .orderBy('a.status')
     .execute()
+  return rows.map(({ channel, status, count }) => ({ channel, status, count }))
 }
 
 const wholeCount = sql<number>`cast(count(*) as bigint)`.as('count')
