@@ -53,9 +53,13 @@ export function mosquittoConf(directory = '/etc/mosquitto/perennial'): string {
     `acl_file ${directory}/acl`,
     '# Triggers wait here for devices that sleep, also over a restart.',
     'persistence true',
+    '# By default it writes them down every half hour, and a crash loses those since; a repeat of the trigger makes up for it.',
+    'autosave_interval 60',
     'message_size_limit 65536',
     '# The default of 20 unacknowledged messages slows the platform down.',
     'max_inflight_messages 1000',
+    '# What a fleet sends in one moment waits for the platform; more than the default of 1000.',
+    'max_queued_messages 100000',
     'connection_messages true',
     '',
   ].join('\n')

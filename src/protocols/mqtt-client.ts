@@ -72,6 +72,8 @@ class ClientLink implements MqttClientLink {
   #problem: string | null = 'not connected yet'
   // 5 has reason codes: a 3.1.1 broker drops silently what it does not allow us to publish
   #version: 4 | 5 = 5
+  /** Of this connection: the library does not say that it has given them up. */
+  readonly #unanswered = new Set<(error: Error) => void>()
   #handled = 0
   #held: (() => void)[] = []
 
@@ -109,11 +111,16 @@ class ClientLink implements MqttClientLink {
     if (!this.isConnected) throw this.#noConnection()
     await this.#inFlight.run((done) => {
       const client = this.#client
-      if (!client?.connected) done(this.#noConnection())
-      else
-        client.publish(topic, Buffer.from(payload), { qos: 1, retain }, (error) =>
-          done(error ? new Refusal('trigger-failed', publishProblem(error), { cause: error }) : null),
-        )
+      if (!client?.connected) {
+        done(this.#noConnection())
+        return
+      }
+      const answered = (error?: Error | null) => {
+        this.#unanswered.delete(answered)
+        done(error ? new Refusal('trigger-failed', publishProblem(error), { cause: error }) : null)
+      }
+      this.#unanswered.add(answered)
+      client.publish(topic, Buffer.from(payload), { qos: 1, retain }, answered)
     }, signal)
   }
 
@@ -155,6 +162,7 @@ class ClientLink implements MqttClientLink {
       }
       this.#client = null
       this.#release()
+      for (const answered of this.#unanswered) answered(new Error('the connection was lost'))
       if (signal.aborted) break
       const waitMs = backoffMs(reconnect, attempt, random)
       log.warn({ url: this.#options.url, problem: this.#problem, waitMs }, 'no connection to the MQTT broker')
