@@ -46,7 +46,13 @@ suite('the trial against a server', () => {
   let asked: string[] = []
   let shown: string[] = []
   const key = leaf.keys.privateKey.export({ type: 'pkcs8', format: 'pem' })
-  const tls = { cert: pem(leaf.certificate), key, ca: pem(root.certificate), requestCert: true }
+  const tls = {
+    cert: pem(leaf.certificate),
+    key,
+    ca: pem(root.certificate),
+    requestCert: true,
+    rejectUnauthorized: false,
+  }
   const server = createServer(tls, (request, response) => {
     const { url = '', socket } = request
     asked.push(url)
@@ -115,6 +121,22 @@ suite('the trial against a server', () => {
       assert.deepEqual(shown, ['device-1', 'device-1'])
     }
     assert.equal((await ask('credential', {})).kind, 'refused')
+  })
+
+  test('with other anchors than the pinned ones the server is reached only when they are its own', async () => {
+    const { port } = server.address() as AddressInfo
+    pages = { '/.well-known/est/cacerts': cacerts }
+    const stranger = makeCertificate({ ...life, subject: 'CN=stranger' })
+    const url = `https://127.0.0.1:${port}`
+    const pinned = pem(root.certificate)
+    const transport = new EstTransport({ url, label: null, trustPem: () => pinned, clock: systemClock })
+    const kinds = await Promise.all(
+      [pem(stranger.certificate), pem(stranger.certificate) + pinned].map(async (trustPem) => {
+        const answer = await transport.ask({ operation: 'cacerts', bearer: { kind: 'nobody' }, trustPem })
+        return answer.kind
+      }),
+    )
+    assert.deepEqual(kinds, ['failed', 'done'])
   })
 
   test('503 is a wait, 500 a failure: neither says anything about the certificate', async () => {

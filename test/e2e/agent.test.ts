@@ -266,6 +266,40 @@ suite('the agent', () => {
     assert.equal(await ended, 0)
   })
 
+  test('takes signed bundles: a trigger, and trust only when the server proves itself with it', async () => {
+    writeFileSync(join(folder, 'ota-key.pem'), await ok('trigger', 'key'))
+    await addDevice('press-9')
+    await ok(...enrolLine('press-9'), '--root', 'root.pem', '--bundle-key', 'ota-key.pem')
+    const anchors = (): string => readFileSync(join(folder, 'press-9', 'trust.pem'), 'utf8')
+    const pinned = anchors()
+
+    const { pem } = createCa('CN=Next Root', systemClock.now())
+    writeFileSync(join(folder, 'next.pem'), pem)
+    await ok('trigger', 'bundle', 'press-*', '--trust', 'next.pem', '--out', 'alone.json')
+    const alone = await type('agent', 'take', 'alone.json', '--state', 'press-9')
+    assert.deepEqual([alone.exitCode, /the server is not reached/.test(alone.stderr)], [6, true])
+    assert.equal(anchors(), pinned)
+
+    writeFileSync(join(folder, 'both.pem'), pinned + pem)
+    await ok('trigger', 'bundle', '*', '--trust', 'both.pem', '--out', 'both.json')
+    await ok('agent', 'take', 'both.json', '--state', 'press-9')
+    assert.equal(anchors().match(/BEGIN CERTIFICATE/g)?.length, 2)
+    const older = await type('agent', 'take', 'alone.json', '--state', 'press-9')
+    assert.deepEqual([older.exitCode, /bundle-refused/.test(older.stderr)], [4, true])
+    const forged = readFileSync(join(folder, 'both.json'), 'utf8').replace('"device":"*"', '"device":"p*"')
+    writeFileSync(join(folder, 'forged.json'), forged)
+    const other = await type('agent', 'take', 'forged.json', '--state', 'press-9')
+    assert.deepEqual([other.exitCode, /bad-signature/.test(other.stderr)], [3, true])
+
+    const { active } = await status('press-9')
+    await untilRenewable()
+    await ok('trigger', 'bundle', 'press-9', '--out', 'renew.json')
+    await ok('agent', 'take', 'renew.json', '--state', 'press-9')
+    const asked = await status('press-9')
+    const isRenewed = asked.active?.serialNumber !== active?.serialNumber
+    assert.ok(isRenewed || /as the server has asked/.test(asked.next.why), asked.next.why)
+  })
+
   test('the systemd unit is one that systemd takes', { skip: missing('systemd-analyze') }, async () => {
     await ok(
       'agent',

@@ -1,6 +1,6 @@
 /** The agent with keys that never leave their hardware: SoftHSM2 over PKCS #11, swtpm as a TPM 2.0. Real EST, real TLS. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
@@ -15,7 +15,7 @@ import { systemRandom } from '../../src/base/random.ts'
 import { makeCertificate } from '../helpers/certificates.ts'
 import { type EstRig, startEstRig } from '../helpers/est-rig.ts'
 import { makeSoftToken, type SoftToken, type SoftTpm, startSoftTpm } from '../helpers/hardware.ts'
-import { missing, softhsmModule } from '../helpers/require.ts'
+import { missing, programPath, softhsmModule } from '../helpers/require.ts'
 import { runOk } from '../helpers/run.ts'
 
 interface Device {
@@ -133,6 +133,28 @@ suite('keys in a PKCS #11 token', { skip: needsToken }, () => {
     const left = await objects()
     assert.doesNotMatch(left, /ID: +aa01\b/)
     assert.equal(left.match(/ID: +aa02\b/g)?.length, 2)
+  })
+
+  test('no program gets the PIN as an argument', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'perennial-path-'))
+    folders.push(folder)
+    const log = join(folder, 'arguments')
+    const { PATH = '' } = process.env
+    for (const name of ['openssl', 'pkcs11-tool'] as const) {
+      const lines = ['#!/bin/sh', `echo ${name} "$@" >> ${log}`, `exec ${programPath(name)} "$@"`, '']
+      writeFileSync(join(folder, name), lines.join('\n'), { mode: 0o755 })
+    }
+    process.env['PATH'] = `${folder}:${PATH}`
+    try {
+      const device = await makeDevice('token-7', keystore())
+      await enrolAndRenew(device)
+    } finally {
+      process.env['PATH'] = PATH
+    }
+    const seen = readFileSync(log, 'utf8')
+    for (const each of ['s_client', 'dgst', '--keypairgen', '--delete-object'])
+      assert.ok(seen.includes(each), each)
+    assert.ok(!seen.includes(pin))
   })
 
   test('RSA keys work as well', async () => {
