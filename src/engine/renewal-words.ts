@@ -1,5 +1,5 @@
 /** What became of a renewal, in words for people: the field list and `device why` say it alike. */
-import { dayMs, hourMs, iso, type Instant } from '../base/clock.ts'
+import { dayMs, hourMs, iso, minuteMs, type Instant } from '../base/clock.ts'
 import type { AttemptRecord } from '../store/renewal-attempts.ts'
 import type { RenewalRecord } from '../store/renewal-record.ts'
 import type { AbandonReason, EscalationReason } from './renewal-step.ts'
@@ -96,10 +96,15 @@ export function when(at: Instant, now: Instant): string {
 /** `in 3 days`, `5 hours ago`, `now`. */
 export function distance(ms: number): string {
   const size = Math.abs(ms)
-  const hours = Math.floor(size / hourMs)
-  const days = Math.floor(size / dayMs)
-  const text =
-    days >= 2 ? `${days} days` : hours >= 2 ? `${hours} hours` : `${Math.floor(size / 60_000)} minutes`
-  if (size < 60_000) return 'now'
+  if (size < minuteMs) return 'now'
+  const text = span(size)
   return ms > 0 ? `in ${text}` : `${text} ago`
+}
+
+function span(ms: number): string {
+  const days = Math.floor(ms / dayMs)
+  if (days >= 2 * 365) return `${(days / 365.25).toFixed(1)} years`
+  if (days >= 2) return `${days} days`
+  const hours = Math.floor(ms / hourMs)
+  return hours >= 2 ? `${hours} hours` : `${Math.floor(ms / minuteMs)} minutes`
 }
