@@ -37,6 +37,11 @@ const programs = {
     install: 'strongswan-pki libstrongswan-standard-plugins libstrongswan-extra-plugins',
   },
   certtool: { find: () => onPath('certtool'), install: 'gnutls-bin' },
+  ocsptool: { find: () => onPath('ocsptool'), install: 'gnutls-bin' },
+  nginx: {
+    find: () => onPath('nginx') ?? (isExecutable('/usr/sbin/nginx') ? '/usr/sbin/nginx' : null),
+    install: 'nginx-light',
+  },
   mosquitto: {
     find: () => onPath('mosquitto') ?? (isExecutable('/usr/sbin/mosquitto') ? '/usr/sbin/mosquitto' : null),
     install: 'mosquitto',
