@@ -85,7 +85,10 @@ export function selectionRequest(
 ): SelectionRequest {
   const { all: _all, ...filter } = selection
   const profiles = [...settings.profiles.values()].flatMap(({ name, renewBeforeMs, renewExpiredForMs }) =>
-    renewBeforeMs === null ? [] : [{ name, renewBeforeMs, renewExpiredForMs }],
+    // those of other profiles are not selected: the query need not tell them apart
+    renewBeforeMs === null || (filter.profile !== null && filter.profile !== name)
+      ? []
+      : [{ name, renewBeforeMs, renewExpiredForMs }],
   )
   const checkIns = new Map([...settings.connectivity].map(([name, { checkInMs }]) => [name, checkInMs]))
   return { filter, now, profiles, checkIns, slot: defaultSlot }
