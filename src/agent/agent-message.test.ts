@@ -2,12 +2,15 @@ import assert from 'node:assert/strict'
 import { createPrivateKey, sign } from 'node:crypto'
 import { suite, test } from 'node:test'
 import * as fc from 'fast-check'
+import { sampleTrigger } from '../../test/conformance/trigger.ts'
 import { dayMs, iso } from '../base/clock.ts'
 import { toBase64 } from '../base/bytes.ts'
 import { Refusal, type RefusalCode } from '../base/errors.ts'
-import type { DeviceId } from '../base/id.ts'
+import type { DeviceId, IssuerId, SerialNumber } from '../base/id.ts'
+import { hintMessage } from '../engine/renewal-info.ts'
 import { generateKeyPair } from '../pki/key.ts'
 import { signOtaBundle, type OtaBundle } from '../pki/ota-bundle.ts'
+import { triggerPayload } from '../triggers/mqtt.ts'
 import { emptyInbox, type InboxState } from './agent-inbox.ts'
 import { parseWindowHeader, receiveMessage, type AgentMessage, type Reading } from './agent-message.ts'
 
@@ -41,6 +44,16 @@ suite('triggers and hints', () => {
     assert.deepEqual(receive(emptyInbox, 'desired', desired).trigger, wanted)
     const hint = { v: 1, certificate: 'issuing/0a1b', suggestedWindow: window, issuedAt: iso(now) }
     assert.deepEqual(receive(emptyInbox, 'hint', hint).hint, wanted)
+  })
+
+  test('what the platform writes is what is read', () => {
+    const certificate = { issuerId: 'issuing' as IssuerId, serialNumber: '0a1b' as SerialNumber }
+    const suggestedWindow = { start: now, end: now + dayMs }
+    const hint = hintMessage(certificate, { suggestedWindow, retryAfterMs: 1_000 })
+    assert.deepEqual(receive(emptyInbox, 'hint', hint).hint?.window, suggestedWindow)
+    const asked = sampleTrigger({ deviceId: reading.config.deviceId, renewalId: 7 })
+    const payload = triggerPayload({ ...asked, certificate: 'issuing/0a1b', window: suggestedWindow })
+    assert.deepEqual(receive(emptyInbox, 'renew', payload).trigger?.window, suggestedWindow)
   })
 
   test('one about another certificate changes nothing, and so does one for a device without any', () => {
