@@ -167,7 +167,7 @@ export async function publish(
 export async function subscribe(
   connection: readonly string[],
   topics: readonly string[],
-  { count, seconds = 10 }: { readonly count: number; readonly seconds?: number },
+  { count, seconds = 40 }: { readonly count: number; readonly seconds?: number },
 ): Promise<string[]> {
   const filters = topics.flatMap((topic) => ['-t', topic])
   const limits = ['-C', String(count), '-W', String(seconds), '-F', '%t %p']

@@ -169,7 +169,7 @@ suite('Mosquitto', { skip }, () => {
   /** mosquitto_sub does not say when it has subscribed; the broker's log does. */
   async function subscribed(id: string): Promise<void> {
     const known = count(broker.log(), id)
-    for (let left = 200; left > 0; left--) {
+    for (let left = 1_000; left > 0; left--) {
       if (count(broker.log(), id) > known) return
       await pause()
     }
@@ -177,11 +177,13 @@ suite('Mosquitto', { skip }, () => {
   }
 
   function count(log: string, id: string): number {
-    return log.split(`${rigPrefix}/devices/${id}/`).length
+    // the lines that follow `Received SUBSCRIBE`
+    return log.split('\n').filter((line) => line.includes(`/devices/${id}/`) && line.endsWith('(QoS 1)'))
+      .length
   }
 
   async function resultIs(wanted: string): Promise<void> {
-    for (let left = 200; left > 0 && !results.includes(wanted); left--) await pause()
+    for (let left = 1_000; left > 0 && !results.includes(wanted); left--) await pause()
     assert.ok(results.includes(wanted), `${results.join(', ')} has no ${wanted}`)
   }
 })
