@@ -49,6 +49,18 @@ function summoned(
   return isLate ? state : { ...state, [slot]: summons }
 }
 
+/** True for a wish about a certificate that is not in use any more: the server does not know that it was replaced. */
+export function isAboutAnother(
+  message: AgentMessage,
+  { serialNumber }: Pick<Reading, 'serialNumber'>,
+): boolean {
+  const { kind, payload } = message
+  if (kind !== 'renew' && kind !== 'desired') return false
+  if (payload.length === 0 || payload.length > longestMessage) return false
+  const summons = parseSummons(message)
+  return summons !== null && serialNumber !== null && summons.serialNumber !== serialNumber
+}
+
 /** Also what an answer of the server said beside its matter. */
 export function receiveHint(state: InboxState, serialNumber: string, window: Window): InboxState {
   return { ...state, hint: { serialNumber, window, issuedAt: null } }

@@ -85,6 +85,25 @@ suite('over MQTT', () => {
     assert.ok(renewedAt - start < 10 * dayMs, 'the newest one counts')
   })
 
+  test('asked for a certificate that it has replaced, it says again which one it uses, and not too often', async () => {
+    const rig = await new MqttRig().enrolled()
+    const replaced = await rig.activeSerial()
+    await rig.toRenewal()
+    await work(rig, await rig.boot())
+    const before = rig.reports.length
+    await runFor(rig, minuteMs, async () => {
+      await rig.broker.publish(topic('renew'), rig.trigger(replaced), { times: 5 })
+      for (let turn = 0; turn < 20; turn++) await nextTurn()
+    })
+    const again = rig.reports.slice(before).filter(({ state }) => state === 'confirmed')
+    // one when it connects, and then at most one in ten seconds
+    assert.ok(again.length >= 2 && again.length <= 8, `${again.length} reports`)
+    for (const { certificate } of again) {
+      assert.equal(rig.server.find(certificate), rig.server.issued[1]?.certificate)
+    }
+    assert.equal(rig.server.issued.length, 2)
+  })
+
   test('a trigger that was taken back before its time does not renew', async () => {
     const rig = await new MqttRig().enrolled()
     rig.server.renewBeforeMs = 90 * dayMs

@@ -6,7 +6,7 @@ import { hourMs, minuteMs, secondMs } from '../base/clock.ts'
 import { Refusal } from '../base/errors.ts'
 import { takeBundle } from './agent-bundles.ts'
 import { AgentCore, resting, type AgentParts, type StepResult } from './agent-core.ts'
-import { receiveMessage, type AgentMessage } from './agent-message.ts'
+import { isAboutAnother, receiveMessage, type AgentMessage } from './agent-message.ts'
 import {
   activeCredential,
   nextStep,
@@ -23,6 +23,8 @@ import { renewalInstant } from './renewal-due.ts'
 const longestSleepMs = hourMs
 /** A renewal has five steps. More of them in a row without an end mean that what is written does not stay. */
 const mostSteps = 12
+/** Messages that nobody has signed cost no more than a report in so long. */
+const confirmAgainMs = 10 * secondMs
 
 export class Agent {
   readonly #core: AgentCore
@@ -31,6 +33,7 @@ export class Agent {
   #wake = new AbortController()
   /** Fingerprint of the certificate with which messages are listened for. */
   #listening: string | null = null
+  #confirmedAt = -Infinity
 
   constructor(parts: AgentParts) {
     this.#core = new AgentCore(parts)
@@ -91,6 +94,7 @@ export class Agent {
     const state = await this.state()
     const serialNumber = activeCredential(state)?.certificate.serialNumber ?? null
     const reading = { config, serialNumber, now: trustedNow(state.memory, clock.now()) }
+    if (isAboutAnother(message, reading)) void this.#confirmAgain(state)
     try {
       let isNews = false
       await inbox.update((before) => {
@@ -106,6 +110,25 @@ export class Agent {
       if (!(error instanceof Refusal)) throw error
       this.#core.say('warn', 'message', `a message is not taken: ${error.message}`)
       return error
+    }
+  }
+
+  /**
+   * Whoever asks for the renewal of a certificate that was replaced has not heard of it: a report was lost on its way. Not
+   * awaited by `receive`: the report's acknowledgement comes after that of the message.
+   */
+  async #confirmAgain(state: AgentState): Promise<void> {
+    const { clock } = this.#core.parts
+    const current = activeCredential(state)
+    const now = clock.now()
+    if (current === null || state.active === null || now < this.#confirmedAt + confirmAgainMs) return
+    this.#confirmedAt = now
+    try {
+      const bearer = await this.#core.bearerOf(state.active, current)
+      await this.#core.report('confirmed', state.active, { held: current, bearer })
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      this.#core.say('warn', 'message', error.message)
     }
   }
 

@@ -97,6 +97,23 @@ export async function noteSighting(
   return record
 }
 
+/**
+ * The first use of a certificate, on record when the promise resolves: for answers that a device takes as the end of its
+ * renewal. What only the buffer holds is lost when the process is killed, and such a device does not come back soon.
+ */
+export async function confirmUse(
+  engine: Engine,
+  certificate: CertificateRecord,
+  now: Instant,
+): Promise<void> {
+  const { id, deviceId, status } = certificate
+  engine.sightings.noteCertificate(certificate, now)
+  if (status !== 'issued' || deviceId === null) return
+  await engine.store.transaction((tx) =>
+    confirm(engine, tx, { deviceId, certificateId: id, at: now, unconfirmed: certificate }, now),
+  )
+}
+
 async function findLive(engine: Engine, der: Uint8Array): Promise<CertificateRecord | null> {
   try {
     const record = await findInInventory(engine, parseCertificate(der))

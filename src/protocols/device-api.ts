@@ -8,6 +8,7 @@ import { printable } from '../base/text.ts'
 import type { Engine } from '../engine/context.ts'
 import { identify, type Applicant } from '../engine/identify.ts'
 import { renewalInfo } from '../engine/renewal-info.ts'
+import { confirmUse } from '../engine/sighting.ts'
 import type { PeerCertificate } from './client-cert-header.ts'
 import { failureResponse, type EstResponse } from './est-response.ts'
 import { textResponse, type HttpRequest, type HttpRequestHead, type HttpResponse } from './http-message.ts'
@@ -114,13 +115,15 @@ async function credential(engine: Engine, request: DeviceApiRequest): Promise<Ht
   const now = engine.clock.now()
   // as strict as any endpoint that relies on the certificate: no grace for expired ones
   const { certificate, device } = await holder(engine, request, 'enroll')
+  await confirmUse(engine, certificate, now)
   const info = await renewalInfo(engine, certificate, { now, device })
   const { suggestedWindow } = info
   const body = {
     deviceId: device.id,
     serialNumber: certificate.serialNumber,
     issuerId: certificate.issuerId,
-    status: certificate.status,
+    // this was its first use at the latest
+    status: certificate.status === 'issued' ? 'confirmed' : certificate.status,
     notAfter: iso(certificate.notAfter),
     serverTime: iso(now),
     renewalInfo: suggestedWindow && { suggestedWindow: windowJson(suggestedWindow) },

@@ -11,6 +11,7 @@ import type { Engine } from '../engine/context.ts'
 import type { ConnectedPeer } from '../engine/device-connection.ts'
 import { deviceFailed } from '../engine/campaign-failure.ts'
 import { findLiveByHash, reportStates, reportStored, type ReportState } from '../engine/device-report.ts'
+import { confirmUse } from '../engine/sighting.ts'
 import { parseCertificate } from '../pki/certificate.ts'
 import { parsePublicKey } from '../pki/key.ts'
 import { isProof, statusToSign } from '../pki/mqtt-proof.ts'
@@ -65,7 +66,7 @@ async function take(engine: Engine, { deviceId, payload, connection }: MqttRepor
       signed: { deviceId, clientToken, state, certificate: hash },
     })
     // once: a report that is sent again, by whomever, is no new sign of life
-    if (certificate.status === 'issued') engine.sightings.noteCertificate(certificate, engine.clock.now())
+    if (certificate.status === 'issued') await confirmUse(engine, certificate, engine.clock.now())
   }
   return state
 }

@@ -15,6 +15,7 @@ import type { TlsOptions, TLSSocket } from 'node:tls'
 import { stopwatch } from '../base/clock.ts'
 import type { Engine } from '../engine/context.ts'
 import { effectivePeer } from './client-cert-header.ts'
+import { Bursts } from './bursts.ts'
 import { ConnectionGate } from './connection-gate.ts'
 import type { DeviceApiOptions } from './device-api.ts'
 import { createDeviceRoutes, deviceOperation } from './device-routes.ts'
@@ -74,6 +75,7 @@ export function createEstServer(options: EstServerOptions): EstServer {
     maxConnections: limits.maxConnections,
     retryAfterMs: options.overloadRetryAfterMs,
   })
+  const bursts = new Bursts()
   const peers = new WeakMap<TLSSocket, TlsPeer>()
   const peerOf = (socket: TLSSocket) => {
     const known = peers.get(socket)
@@ -90,6 +92,7 @@ export function createEstServer(options: EstServerOptions): EstServer {
     const waitMs = gate.wait() ?? (admission.enter() ? null : options.overloadRetryAfterMs)
     if (waitMs !== null) return { ...overloadResponse(engine.random, waitMs), result: 'overloaded' }
     try {
+      await bursts.join()
       const connection = peerOf(socket)
       const peer = effectivePeer(connection, head.headers, options.proxyPins)
       const isDirect = peer === connection

@@ -8,8 +8,9 @@
  * units run again, each in a savepoint of its own. That is why a unit may run twice, as on PostgreSQL.
  */
 import type { DatabaseSync } from 'node:sqlite'
-import { nextTurn, stopwatch, watchTurns, type Clock } from '../base/clock.ts'
+import { stopwatch, watchTurns, type Clock } from '../base/clock.ts'
 import { InvariantError, Refusal } from '../base/errors.ts'
+import { gather } from '../base/gather.ts'
 import type { Random } from '../base/random.ts'
 import { backoffMs } from '../base/retry.ts'
 import { isSqliteBusy, sqliteRefusal, type SqliteConnection } from './dialects/sqlite.ts'
@@ -21,8 +22,6 @@ import type { TransactionGuard, Unit, Work } from './transaction.ts'
 const groupMs = 10
 /** A group waits no longer than this for company, however busy the process is. */
 const gatherMs = 20
-/** A turn of the event loop that took less had nothing to do: the least part of a handshake takes longer. */
-const idleTurnMs = 0.05
 /** A group takes no more units than this. */
 const groupUnits = 512
 /** A unit that has waited this long for the write lock is refused. */
@@ -96,7 +95,8 @@ export class GroupCommit {
 
   async #drain(): Promise<void> {
     while (this.#queue.length > 0) {
-      await this.#gather()
+      // requests under way become units of this group
+      await gather({ count: () => this.#queue.length, most: groupUnits, longestMs: gatherMs })
       if (!(await this.#begin())) continue
       this.#underWay = this.#group()
       await this.#underWay
@@ -104,26 +104,6 @@ export class GroupCommit {
       if (this.#queue.length > 0 && clock.now() < this.#courteousUntil) await clock.sleep(1)
     }
     this.#running = null
-  }
-
-  /**
-   * Waits while turns of the event loop bring more units or do other work: time that passes anyway, in which requests
-   * under way become units of this group. An idle turn ends it, so nobody waits for company that is not coming.
-   */
-  async #gather(): Promise<void> {
-    const elapsed = stopwatch()
-    let seen = 0
-    let turnMs = 0
-    while (
-      (this.#queue.length > seen || turnMs >= idleTurnMs) &&
-      this.#queue.length < groupUnits &&
-      elapsed() < gatherMs
-    ) {
-      seen = this.#queue.length
-      const turn = stopwatch()
-      await nextTurn()
-      turnMs = turn()
-    }
   }
 
   /** Takes the write lock, or refuses the units that have waited too long. @returns whether a group may run */
