@@ -17,7 +17,7 @@ import {
 } from '../../test/helpers/app.ts'
 import { openDueRenewals } from './due-renewals.ts'
 import { retireCertificates } from './retire.ts'
-import { flushSightings, noteSighting } from './sighting.ts'
+import { confirmUse, flushSightings, noteSighting } from './sighting.ts'
 
 const signal = new AbortController().signal
 const noFence = async (): Promise<void> => {}
@@ -51,6 +51,22 @@ async function daysPass({ engine, clock }: TestEngine, days: number): Promise<vo
 forEachEngine((start) => {
   const statusOf = async ({ engine }: TestEngine, { record }: Enrolled) =>
     (await findCertificate(engine.store.db, record.id))?.status
+
+  test('a lost mark of the first use does not put the retirement off', async () => {
+    const app = await start()
+    const { engine, clock } = app
+    const old = await enrolDevice(engine, 'SN-1')
+    await clock.advance(windowOpensAt(engine, old) - clock.now())
+    const used = await renew(engine, old)
+    // the request came with the old one; the process was killed after the new one was confirmed
+    await see(app, old)
+    await clock.advance(minuteMs)
+    await confirmUse(engine, used.record, clock.now())
+    engine.sightings.take()
+    await daysPass(app, 8)
+    assert.equal(await statusOf(app, old), 'superseded')
+    await app.close()
+  })
 
   test('a replaced certificate is refused from the end of its grace on, not before', async () => {
     const app = await start()

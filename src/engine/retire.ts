@@ -108,7 +108,7 @@ async function retireOne(engine: Engine, tx: Tx, retirement: RetirementRecord, n
     await renewalUndone(tx, retirement, actors.job(retireCertificates.name), now)
     return
   }
-  if (await hasFallenBack(tx, retirement)) {
+  if (await hasFallenBack(tx, one.id, by)) {
     await postponeRetirement(tx, certificateId, now + Math.max(graceOf(engine, by), dayMs))
     return
   }
@@ -118,8 +118,8 @@ async function retireOne(engine: Engine, tx: Tx, retirement: RetirementRecord, n
 }
 
 /** True when the device was seen with the old certificate after the new one: the new one may not work for it. */
-async function hasFallenBack(tx: Tx, { certificateId, replacedBy }: RetirementRecord): Promise<boolean> {
-  const ids: CertificateId[] = [certificateId, replacedBy]
-  const seen = await findCertificatesLastSeen(tx, ids)
-  return (seen.get(certificateId) ?? 0) > (seen.get(replacedBy) ?? 0)
+async function hasFallenBack(tx: Tx, old: CertificateId, by: CertificateRecord): Promise<boolean> {
+  const seen = await findCertificatesLastSeen(tx, [old, by.id])
+  // the mark of its first use may have been lost with a process, what was confirmed then was not
+  return (seen.get(old) ?? 0) > Math.max(seen.get(by.id) ?? 0, by.confirmedAt ?? 0)
 }
