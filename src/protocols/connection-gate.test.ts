@@ -13,15 +13,16 @@ class Connection extends EventEmitter {
 }
 
 /** A server that counts as node:net does, and a clock and an event loop moved by hand. */
-function rig(options: { maxConnections?: number } = {}) {
+function rig(options: { maxConnections?: number; waiting?: number } = {}) {
   let at = 0
   let delayMs = 0
-  const clock: GateClock = { elapsedMs: () => at, takeDelayMs: () => delayMs }
+  let waiting: number | null = options.waiting ?? null
+  const clock: GateClock = { elapsedMs: () => at, takeDelayMs: () => delayMs, waiting: () => waiting }
   const gate = new ConnectionGate(
     { maxConnections: options.maxConnections ?? 10_000, retryAfterMs: 60_000 },
     clock,
   )
-  const server = Object.assign(new EventEmitter(), { maxConnections: Infinity })
+  const server = Object.assign(new EventEmitter(), { maxConnections: Infinity, address: () => null })
   const open = new Set<Connection>()
   gate.guard(server)
   return {
@@ -43,6 +44,9 @@ function rig(options: { maxConnections?: number } = {}) {
     pass(ms: number, loopDelayMs: number) {
       at += ms
       delayMs = loopDelayMs
+    },
+    queue(length: number) {
+      waiting = length
     },
   }
 }
@@ -133,12 +137,65 @@ test('each one told is sent behind those before it, at the rate at which the ser
   it.pass(250, 50)
   it.connect()
   crowd(it, 1_000)
-  // 250 in 250 ms: one for each ms
+  // it was never busy before, so the rate is that of the start: one in 4 ms
   const told = (count: number) =>
     Array.from({ length: count * 8 }, () => it.gate.wait()).filter((wait) => wait !== null)
   const waits = told(500)
-  assert.equal(waits[0], 60_001)
-  assert.equal(waits.at(-1), 60_500)
+  assert.equal(waits[0], 60_004)
+  assert.equal(waits.at(-1), 62_000)
   const last = told(5_000_000 / 8 / 100).at(-1) as number
   assert.ok(last <= 60_000 + 3_600_000)
+})
+
+test('what waited too long in the kernel is closed from the front, until the rest is served within two seconds', () => {
+  const it = rig({ waiting: 0 })
+  assert.ok(it.connect())
+  it.pass(250, 10)
+  it.queue(4_000)
+  assert.ok(it.connect())
+  // until it was measured, a process is taken for one that serves 250 in a second
+  assert.equal(
+    Array.from({ length: 3_500 }, () => it.connect()).filter((socket) => socket !== null).length,
+    0,
+  )
+  assert.ok(it.connect())
+  assert.equal(it.gate.isCrowded, true)
+})
+
+test('a queue that has gone by itself costs no new connection more than a moment', () => {
+  const it = rig({ waiting: 0 })
+  it.pass(250, 10)
+  it.queue(4_000)
+  it.connect()
+  assert.equal(it.connect(), null)
+  it.queue(3)
+  it.pass(250, 10)
+  // this one brings the news
+  assert.equal(it.connect(), null)
+  assert.ok(it.connect())
+})
+
+test('the rate is measured only while somebody waits: a quiet night does not make a slow server', () => {
+  const it = rig({ waiting: 0 })
+  for (let step = 0; step < 100; step++) {
+    it.pass(250, 5)
+    const socket = it.connect()
+    if (socket) it.gate.answered(socket)
+    socket?.end()
+  }
+  it.queue(900)
+  it.pass(250, 5)
+  assert.ok(it.connect())
+  assert.ok(it.connect(), 'nine hundred are served in less than four seconds')
+  // busy for a while: a thousand in a second
+  for (let step = 0; step < 40; step++) {
+    for (const socket of crowd(it, 250)) {
+      it.gate.answered(socket)
+      socket.end()
+    }
+    it.pass(250, 5)
+  }
+  it.queue(3_500)
+  assert.ok(it.connect())
+  assert.ok(it.connect(), 'now even these are')
 })

@@ -2,14 +2,20 @@
  * How many connections a process takes on, so that a fleet that comes back all at once finds a server that works.
  *
  * Two thirds of a renewal's work is its handshake. A server that takes on every connection makes all of them wait, devices give
- * up in the middle, and the work done for them is lost: the more ask, the fewer are served. So the process takes on what it
- * can serve within a moment and closes the rest unanswered before the handshake, where that costs nothing (Node does it for
- * `maxConnections` before there is a socket). Of those that were let in, a few are told by a 503 when to come back; the
- * others are served, because with the handshake most of the work is done.
+ * up in the middle, and the work done for them is lost: the more ask, the fewer are served. Three things prevent it.
  *
- * Whether it is too many shows in the event loop: a turn that takes long has many connections in it. Slow devices cost no
- * turns, so a crowd on a slow network is let in and waits at its own pace.
+ * The queue of the kernel is kept short. Node takes one connection from it in each turn of its event loop, so with a crowd before
+ * the door a connection may wait there for longer than its device does, and a server that takes them in order serves only those
+ * that have gone. What has waited too long is closed unanswered from the front of the queue, before the handshake, where it
+ * costs nothing (Node does it for `maxConnections` before there is a socket).
+ *
+ * What was taken on is bounded by the delay of the event loop: a turn that takes long has many connections in it. Slow devices
+ * cost no turns, so a crowd on a slow network is let in and waits at its own pace.
+ *
+ * Of those that were let in, a few are told by a 503 when to come back; the others are served, because with the handshake
+ * most of the work is done.
  */
+import { acceptQueue } from '../base/accept-queue.ts'
 import { secondMs, stopwatch, watchLoopDelay } from '../base/clock.ts'
 
 export interface ConnectionGateOptions {
@@ -23,6 +29,8 @@ export interface ConnectionGateOptions {
 export interface GatedServer {
   /** Node closes further connections at once, and says so with `drop`. */
   maxConnections: number
+  /** Where it listens; a text or null for what is no port. */
+  address(): { readonly port: number; readonly family: string } | string | null
   on(event: 'connection', listener: (socket: GatedSocket) => void): unknown
   on(event: 'drop', listener: () => void): unknown
 }
@@ -38,11 +46,20 @@ export interface GateClock {
   elapsedMs(): number
   /** The longest turn of the event loop since the last call, ms. */
   takeDelayMs(): number
+  /** Connections that wait in the kernel; null when it is not known. */
+  waiting(server: GatedServer): number | null
 }
 
 function loopClock(): GateClock {
   const delay = watchLoopDelay()
-  return { elapsedMs: stopwatch(), takeDelayMs: () => delay.takeMax() }
+  return {
+    elapsedMs: stopwatch(),
+    takeDelayMs: () => delay.takeMax(),
+    waiting(server) {
+      const address = server.address()
+      return address === null || typeof address === 'string' ? null : acceptQueue(address)
+    },
+  }
 }
 
 /** Connections begun and not answered that are always let in. */
@@ -51,9 +68,15 @@ const fewest = 64
 const first = 256
 /** Longest turn that is fine, and one that is too long, ms. */
 const turnMs = { fine: 100, long: 250 }
+/** Fewer in the kernel's queue are between two turns. */
+const busyQueue = 8
 /** How often the limit is looked at, ms; only while connections come. */
 const stepMs = 250
-/** After this long without a closed connection, the crowd is over. */
+/** Connections that may wait in the kernel, in the time that it takes to serve them, ms; beyond twice that the oldest are closed. */
+const fairWaitMs = 2 * secondMs
+/** What a process serves until it has been measured, per ms. */
+const firstRate = 0.25
+/** After this long without a crowd before the door, it is over. */
 const crowdMs = 2 * secondMs
 /** One of so many that were let in is told to come back later, as long as others are closed. */
 const toldOneIn = 8
@@ -70,10 +93,15 @@ export class ConnectionGate {
   #answered = 0
   #stepAt = 0
   #isFull = false
-  #closedAt = Number.NEGATIVE_INFINITY
+  #crowdedAt = Number.NEGATIVE_INFINITY
   #turn = 0
   #served = 0
-  #servedPerMs = 0
+  /** What the process serves when there is always somebody waiting. */
+  #servedPerMs = firstRate
+  /** Whether somebody was waiting at the last step. */
+  #wasBusy = false
+  /** Connections at the front of the kernel's queue that have waited too long. */
+  #stale = 0
   /** The end of the queue of those who were told when to come back, on the stopwatch. */
   #queueEnd = 0
 
@@ -91,9 +119,9 @@ export class ConnectionGate {
     this.#apply()
   }
 
-  /** True while connections are closed unanswered. */
+  /** True while more connections come than can be served. */
   get isCrowded(): boolean {
-    return this.#clock.elapsedMs() - this.#closedAt < crowdMs
+    return this.#clock.elapsedMs() - this.#crowdedAt < crowdMs
   }
 
   /** Connections begun and not answered that are let in now. */
@@ -117,9 +145,11 @@ export class ConnectionGate {
   }
 
   #turnedAway(): void {
-    this.#isFull = true
-    this.#closedAt = this.#clock.elapsedMs()
+    this.#crowdedAt = this.#clock.elapsedMs()
+    if (this.#stale > 0) this.#stale--
+    else this.#isFull = true
     this.#step()
+    this.#apply()
   }
 
   /**
@@ -137,12 +167,10 @@ export class ConnectionGate {
 
   #step(): void {
     const elapsedMs = this.#clock.elapsedMs() - this.#stepAt
-    if (elapsedMs < stepMs) return
+    if (elapsedMs < stepMs || !this.#server) return
     this.#stepAt += elapsedMs
+    this.#measure(elapsedMs, this.#clock.waiting(this.#server))
     const delayMs = this.#clock.takeDelayMs()
-    const rate = this.#served / elapsedMs
-    this.#servedPerMs = this.#servedPerMs === 0 ? rate : 0.7 * this.#servedPerMs + 0.3 * rate
-    this.#served = 0
     if (delayMs > turnMs.long) this.#limit = Math.max(fewest, Math.floor(this.#limit * 0.7))
     else if (delayMs < turnMs.fine && this.#isFull) this.#limit = Math.floor(this.#limit * 1.25) + 8
     this.#limit = Math.min(this.#limit, this.#options.maxConnections)
@@ -150,9 +178,24 @@ export class ConnectionGate {
     this.#apply()
   }
 
+  #measure(elapsedMs: number, waiting: number | null): void {
+    // a process that nobody waits for serves as many as come, which says nothing of what it could
+    const isBusy = waiting === null ? this.#isFull : waiting >= busyQueue
+    if (isBusy && this.#wasBusy && this.#served > 0) {
+      this.#servedPerMs = 0.7 * this.#servedPerMs + 0.3 * (this.#served / elapsedMs)
+    }
+    this.#wasBusy = isBusy
+    this.#served = 0
+    const fair = Math.max(fewest, Math.floor(this.#servedPerMs * fairWaitMs))
+    // measured anew each time: what was too many a moment ago may have gone by itself
+    this.#stale = waiting !== null && waiting > 2 * fair ? waiting - fair : 0
+    if (waiting !== null && waiting > fair) this.#crowdedAt = this.#clock.elapsedMs()
+  }
+
   /** Connections that wait for their first answer count, not those that are kept open after it. */
   #apply(): void {
     if (!this.#server) return
-    this.#server.maxConnections = Math.min(this.#answered + this.#limit, this.#options.maxConnections)
+    const limit = Math.min(this.#answered + this.#limit, this.#options.maxConnections)
+    this.#server.maxConnections = this.#stale > 0 ? 0 : limit
   }
 }
