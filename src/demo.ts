@@ -156,7 +156,7 @@ export async function demoLines(
     lines.push('', `Enrol a device (${yours.id}, a one-time secret of its own):`, await enrolLine(app, est))
   }
   if (campaign) {
-    lines.push('', 'A campaign renews 30 valves while you look (its certificates live for two hours):')
+    lines.push('', 'A campaign renews 30 valves while you look, whose certificates lapse within the hour:')
     lines.push(...campaign.commands.map((command) => ofThisInstallation(app, command)))
   }
   return [...lines, '', 'See what expires next:', ofThisInstallation(app, 'cert list --expires-within 365d')]

@@ -164,7 +164,7 @@ function attemptText(attempt: AttemptRecord): string {
 function entryJson(entry: FieldEntry): { readonly [key: string]: Json } {
   const { renewal, device, certificate, attempts, daysLeft, reason, nextAction } = entry
   return {
-    device: renewal.deviceId,
+    deviceId: renewal.deviceId,
     site: device?.site ?? renewal.site,
     daysLeft,
     reason,

@@ -1,17 +1,19 @@
 /**
- * The demo's campaign: thirty valves whose certificates live for two hours, asked over MQTT by the real engine, in waves. Two
- * thirds of a minute of silence are enough for the field list, so that the whole of it can be watched in a few minutes.
+ * The demo's campaign: thirty valves whose factory certificates lapse together within the hour, asked over MQTT by the real
+ * engine, in waves. Two thirds of a minute of silence are enough for the field list, so that the whole of it can be
+ * watched in a few minutes.
  */
 import { activeCredential } from '../agent/agent-state.ts'
 import type { App } from '../app.ts'
-import { hourMs, secondMs, type Instant } from '../base/clock.ts'
+import { secondMs } from '../base/clock.ts'
 import { actors } from '../engine/audit.ts'
 import { createCampaign } from '../engine/campaign-create.ts'
 import { parseCampaignDefinition } from '../engine/campaign-read.ts'
 import { startCampaign } from '../engine/campaign-state.ts'
 import { viewCampaign, type CampaignView } from '../engine/campaign-status.ts'
 import { addDevice } from '../engine/device.ts'
-import { findCampaign, type CampaignRecord } from '../store/campaigns.ts'
+import { editDevice } from '../engine/device-change.ts'
+import { findCampaign } from '../store/campaigns.ts'
 import { findDevice } from '../store/devices.ts'
 import {
   demoDevice,
@@ -25,14 +27,17 @@ import {
 export const demoEntries = {
   connectivity: { demo: "{ checkIn: 1m, ladder: ['mqtt wait=20s repeats=2', field] }" },
   profiles: {
+    'demo-factory':
+      '{ extends: short-lived, description: Valves of the demo as they leave the factory, validity: 3600s, jitter: 0, renewBefore: 3599s, retireAfter: 20s, connectivity: demo }',
     'demo-valve':
-      '{ extends: short-lived, description: Valves of the demo, validity: 7200s, jitter: 0, renewBefore: 7199s, retireAfter: 20s, connectivity: demo }',
+      '{ extends: short-lived, description: Valves of the demo in the field, validity: 7d, jitter: 1d, renewBefore: 2d, retireAfter: 20s, connectivity: demo }',
   },
 } as const
 /** Passes often enough to watch. */
 export const demoSettings = { 'renewal.tickInterval': '2s' } as const
 
-const profile = 'demo-valve'
+const id = 'demo'
+const profiles = { factory: 'demo-factory', field: 'demo-valve' }
 const cohort = 'demo-valves'
 const fleetSize = 30
 /** Never answer: they end on the field list. */
@@ -42,9 +47,6 @@ const late = 4
 const lateMs = 30 * secondMs
 const enrolledAtOnce = 4
 const actor = actors.job('demo')
-
-/** Devices do what somebody wishes at most once an hour: a campaign that comes sooner would wait for them. */
-const pauseMs = hourMs
 
 const definition = {
   description: 'Watch: canary, waves, proof of use, retirement, field list',
@@ -58,7 +60,6 @@ const definition = {
 }
 
 export interface DemoCampaign {
-  readonly id: string
   /** To look at it with, without the program's name. */
   readonly commands: readonly string[]
   /** The devices live, and the campaign is reported, until the signal. */
@@ -75,17 +76,16 @@ export async function startDemoCampaign(
   app: App,
   { endpoints, print }: DemoCampaignOptions,
 ): Promise<DemoCampaign | null> {
-  if (!app.config.profiles.has(profile)) return null
+  if (!Object.values(profiles).every((name) => app.config.profiles.has(name))) return null
   const devices = await enrolFleet(app, endpoints)
   // their window opens a second after the last of them was enrolled
   await app.engine.clock.sleep(2 * secondMs)
-  const id = await openCampaign(app)
+  await openCampaign(app)
   return {
-    id,
     commands: [`campaign status ${id}`, 'field list'],
     async run(signal) {
       await Promise.all([
-        report(app, id, { print, signal }),
+        report(app, { print, signal }),
         ...devices
           .slice(0, fleetSize - silent)
           .map((device, at) => live(app, device, { waitMs: at < late ? lateMs : 0, signal })),
@@ -113,30 +113,24 @@ async function enrolOne(
   { endpoints, at }: { readonly endpoints: DeviceEndpoints; readonly at: number },
 ): Promise<void> {
   const { engine } = app
-  if (!(await findDevice(engine.store.db, device.id))) {
+  const { id: deviceId } = device
+  const isNew = !(await findDevice(engine.store.db, deviceId))
+  if (isNew) {
     const site = ['graz', 'gothenburg', 'rotterdam'][at % 3] as string
     const hardware = at % 2 === 0 ? 'valve-a' : 'valve-b'
-    await addDevice(engine, { id: device.id, profile, cohort, site, hardware, tags: { demo: 'true' } }, actor)
+    const record = { id: deviceId, profile: profiles.factory, cohort, site, hardware }
+    await addDevice(engine, { ...record, tags: { demo: 'true' } }, actor)
   }
   await enrolDemoDevice(app, device, endpoints, actor)
+  if (isNew) await editDevice(engine, { id: deviceId, edit: { profile: profiles.field }, actor })
 }
 
-/** The campaign that runs, or a new one when the last is long enough over. @returns its id */
-async function openCampaign({ engine }: App): Promise<string> {
+/** A fleet lapses together once: the next start shows the same campaign. */
+async function openCampaign({ engine }: App): Promise<void> {
   const now = engine.clock.now()
-  for (let number = 1; ; number++) {
-    const id = number === 1 ? 'demo' : `demo-${number}`
-    const known = await findCampaign(engine.store.db, id)
-    if (known && isOver(known, now)) continue
-    if (known) return id
-    await createCampaign(engine, { id, definition: parseCampaignDefinition(definition, now), actor, now })
-    await startCampaign(engine, { id, actor, now })
-    return id
-  }
-}
-
-function isOver({ endedAt }: CampaignRecord, now: Instant): boolean {
-  return endedAt !== null && now >= endedAt + pauseMs
+  if (await findCampaign(engine.store.db, id)) return
+  await createCampaign(engine, { id, definition: parseCampaignDefinition(definition, now), actor, now })
+  await startCampaign(engine, { id, actor, now })
 }
 
 interface Living {
@@ -158,7 +152,7 @@ interface Reporting {
 }
 
 /** A line whenever something has changed, until the campaign has ended. */
-async function report(app: App, id: string, { print, signal }: Reporting): Promise<void> {
+async function report(app: App, { print, signal }: Reporting): Promise<void> {
   const { engine } = app
   let said = ''
   while (!signal.aborted) {
