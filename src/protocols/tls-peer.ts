@@ -1,4 +1,5 @@
 /** What a TLS connection says about the other end. */
+import { X509Certificate } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
 import { Refusal } from '../base/errors.ts'
 import { explicitInner, isContext, readDer } from '../pki/der.ts'
@@ -12,6 +13,16 @@ export interface TlsPeer extends PeerCertificate {
    * triple handshake attack, which needs a resumed session, has nothing to work with.
    */
   readonly tlsUnique: Uint8Array | null
+}
+
+/**
+ * Call it as soon as the handshake is done. OpenSSL builds a path from what the client sends, although nobody asks for its
+ * verdict. A forgery under the name and key identifier of a real issuer leaves an error in the thread's queue, and Node takes
+ * it for an error of the next read: the connection ends without an answer, or another one does, whose turn it is. Parsing a
+ * certificate, of whomever, empties the queue.
+ */
+export function forgetPathErrors(socket: TLSSocket, certificate: string): void {
+  if (String(socket.authorizationError) === 'CERT_SIGNATURE_FAILURE') void new X509Certificate(certificate)
 }
 
 /** More certificates than any path that we would build; the rest of a hostile chain is not looked at. */

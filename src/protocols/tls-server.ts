@@ -24,7 +24,7 @@ import type { HttpRequestHead } from './http-message.ts'
 import { type HttpLimits, serveHttp, serverOptions } from './http-server.ts'
 import { Admission, overloadResponse } from './overload.ts'
 import { keyPackageSigner } from './server-keygen.ts'
-import { type TlsPeer, tlsPeer } from './tls-peer.ts'
+import { forgetPathErrors, type TlsPeer, tlsPeer } from './tls-peer.ts'
 
 /** What the server shows to clients: PEM, leaf first. */
 export interface ServerIdentity {
@@ -127,6 +127,7 @@ export function createEstServer(options: EstServerOptions): EstServer {
   }
   serveHttp(server, handler, limits, engine.clock)
   gate.guard(server)
+  server.on('secureConnection', (socket) => forgetPathErrors(socket, options.identity.chainPem))
   server.on('tlsClientError', (_error, socket) => {
     observer?.handshakeFailed?.()
     socket.destroy()

@@ -18,7 +18,7 @@ import { mayReceive, maySubscribe, publishLeaf } from '../protocols/mqtt-access.
 import { limitPackets } from '../protocols/mqtt-frames.ts'
 import { MqttService } from '../protocols/mqtt-service.ts'
 import { logRefusal } from '../protocols/refusal-log.ts'
-import { tlsPeer } from '../protocols/tls-peer.ts'
+import { forgetPathErrors, tlsPeer } from '../protocols/tls-peer.ts'
 import { tlsOptions, type DeviceTls, type ServerIdentity } from '../protocols/tls-server.ts'
 import { brokerLink } from './broker-link.ts'
 import { BrokerMemory } from './broker-memory.ts'
@@ -122,6 +122,7 @@ export async function openBroker(options: BrokerOptions): Promise<Broker> {
     aedes.handle(stream)
   }
   server.on('secureConnection', (socket) => {
+    forgetPathErrors(socket, options.identity.chainPem)
     socket.on('error', () => undefined)
     socket.setKeepAlive(true, 60 * secondMs)
     admit(socket).catch((error: unknown) => {
