@@ -214,9 +214,9 @@ forEachEngine((start) => {
     }
   })
 
-  test('a certificate that was replaced by one in use is refused', async () => {
-    const { engine, clock } = await start()
-    const first = await enrolDevice(engine, 'SN-1')
+  test('a certificate that was replaced by one in use is refused, where its profile gives no grace', async () => {
+    const { engine, clock } = await start({ profiles: [{ ...graceful, retireAfterMs: 0 }] })
+    const first = await enrolDevice(engine, 'SN-1', { profile: 'graceful' })
     await clock.advance(windowOpensAt(engine, first) - clock.now())
     const second = await renew(engine, first)
     assert.equal(await codeOf(reenroll(engine, second)), 'too-early')

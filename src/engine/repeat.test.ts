@@ -32,6 +32,7 @@ const lax: ProfileInput = {
   renewBeforeMs: 30 * dayMs,
   connectivity: 'always-on',
   rekey: 'allowed',
+  retireAfterMs: 0,
 }
 
 async function certificatesOf(engine: Engine, deviceId: string): Promise<CertificateRecord[]> {
