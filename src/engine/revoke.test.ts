@@ -16,11 +16,13 @@ import {
   windowOpensAt,
 } from '../../test/helpers/app.ts'
 import { createKey } from '../../test/helpers/ca.ts'
+import { putRenewal } from '../../test/helpers/renewals.ts'
 import { setStatus } from '../store/certificates.ts'
 import { readCounters } from '../store/counters.ts'
 import { findDevice } from '../store/devices.ts'
 import { recentFacts } from '../store/facts.ts'
 import { findCertificate } from '../store/inventory.ts'
+import { renewalsOfDevice } from '../store/renewal-lists.ts'
 import { shardRevisions } from '../store/revocations.ts'
 import { readFact } from './audit.ts'
 import type { Engine } from './context.ts'
@@ -75,6 +77,20 @@ forEachEngine((start) => {
     assert.deepEqual(await shardRevisions(engine.store.db, issuingId), new Map([[0, 1]]))
     const counts = await readCounters(engine.store.db, 'certificates.')
     assert.equal(counts.get('certificates.revoked'), 2)
+    await close()
+  })
+
+  test('the open renewal of a revoked device is given up with it, and leaves the field list', async () => {
+    const { engine, close } = await start()
+    const device = await enrolDevice(engine, 'SN-1')
+    await putRenewal(engine, device, { status: 'escalated', reason: 'ladder-exhausted' })
+    await revokeDevice(engine, 'SN-1' as DeviceId, theft)
+    const renewals = await renewalsOfDevice(engine.store.db, 'SN-1' as DeviceId, 10)
+    assert.deepEqual(
+      renewals.map(({ status, reason }) => [status, reason]),
+      [['abandoned', 'device-quarantined']],
+    )
+    assert.equal((await factsOf(engine, 'renewal.abandoned')).length, 1)
     await close()
   })
 

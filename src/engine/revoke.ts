@@ -7,12 +7,13 @@ import { Refusal } from '../base/errors.ts'
 import type { DeviceId } from '../base/id.ts'
 import type { RevocationReason } from '../pki/revocation-reason.ts'
 import type { CertificateRecord } from '../store/certificate-record.ts'
-import { findDevice, setDeviceState, type DeviceState } from '../store/devices.ts'
+import { findDevice, setDeviceState } from '../store/devices.ts'
 import { findCertificate, listCertificates } from '../store/inventory.ts'
 import { revokeCertificates } from '../store/revocations.ts'
 import type { Tx } from '../store/schema.ts'
 import { fact, recordFacts, subjects } from './audit.ts'
 import type { Engine } from './context.ts'
+import { deviceOutOfService } from './renewal-events.ts'
 
 export interface RevocationOrder {
   readonly reason: RevocationReason
@@ -120,7 +121,7 @@ async function takeOut(
   { reason, note, actor }: RevocationOrder,
   now: Instant,
 ): Promise<Revoked['deviceState']> {
-  const state: DeviceState = reason === 'cessationOfOperation' ? 'decommissioned' : 'quarantined'
+  const state = reason === 'cessationOfOperation' ? 'decommissioned' : 'quarantined'
   const before = await setDeviceState(tx, id, state)
   if (before === null || before === state) return null
   if (before === 'decommissioned') {
@@ -128,6 +129,8 @@ async function takeOut(
     await setDeviceState(tx, id, before)
     return null
   }
+  // nobody asks it any more; what stands at the broker is taken back
+  await deviceOutOfService(tx, { deviceId: id, reason: `device-${state}`, actor }, now)
   const action = state === 'decommissioned' ? 'device.decommissioned' : 'device.quarantined'
   await recordFacts(
     tx,
