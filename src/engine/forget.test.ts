@@ -13,6 +13,7 @@ import {
   type TestEngine,
 } from '../../test/helpers/app.ts'
 import { verifyAuditLog } from './audit-verify.ts'
+import { indexFingerprintsJob } from './fingerprints.ts'
 import { forgetRetired } from './forget.ts'
 import { defaultRenewalSettings } from './renewal-settings.ts'
 import { retireDue } from './retire.ts'
@@ -59,11 +60,18 @@ forEachEngine((start) => {
     await flushSightings(engine, clock.now())
     await retireDue(engine, clock.now() + 7 * dayMs, noFence)
     assert.equal((await findCertificate(engine.store.db, old.record.id))?.status, 'superseded')
+    await clock.advance(dayMs)
+    await indexFingerprintsJob.run(engine, clock.now(), signal, noFence)
+    const indexed = async () =>
+      await engine.store.db.selectFrom('certificate_fingerprints').select('certificate_id').execute()
+    const before = (await indexed()).length
+    assert.ok(before >= 2)
 
     assert.equal(await until(app, old.record.notAfter + keepRetiredMs), 0)
     assert.equal(await isThere(app, old), true)
     assert.equal(await until(app, old.record.notAfter + keepRetiredMs + 1), 1)
     assert.deepEqual([await isThere(app, old), await isThere(app, used)], [false, true])
+    assert.equal((await indexed()).length, before - 1)
     assert.equal((await findCertificate(engine.store.db, used.record.id))?.predecessorId, null)
     const [fact] = await recentFacts(engine.store.db, { limit: 1 })
     assert.equal(fact?.action, 'certificate.forgotten')

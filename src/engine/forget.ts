@@ -4,6 +4,7 @@
  */
 import { hourMs, iso, type Instant } from '../base/clock.ts'
 import type { CertificateRecord } from '../store/certificate-record.ts'
+import { forgetFingerprints } from '../store/fingerprints.ts'
 import { deleteCertificates, forgettable } from '../store/forgetting.ts'
 import { actors, fact, recordFacts, subjects } from './audit.ts'
 import { isClockTrusted } from './clock-guard.ts'
@@ -50,6 +51,7 @@ export async function forgetPage(
     const candidates = await forgettable(tx, request)
     const wanted = candidates.filter((certificate) => isForgettable(engine, certificate, now))
     const gone = await deleteCertificates(tx, wanted)
+    await forgetFingerprints(tx, gone)
     await recordFacts(tx, ...gone.map((certificate) => forgottenFact(certificate, now)))
     const last = candidates.at(-1)
     if (last && candidates.length === page) {
