@@ -18,6 +18,8 @@ const inProcess = 194
 const asProcesses = 6
 const ids = Array.from({ length: inProcess + asProcesses }, (_, at) => `d-${String(at).padStart(3, '0')}`)
 const victims = ids.slice(inProcess)
+/** Agents that met the platform while it was down come back after one to four minutes. */
+const timeout = 6 * minuteMs
 
 interface Status {
   readonly status: string
@@ -109,7 +111,7 @@ suite('a campaign over Mosquitto', { skip: missing('mosquitto', 'curl') }, () =>
     }
   }
 
-  test('every device is asked, renews, shows its new certificate, and loses the old one', async () => {
+  test('every device is asked, renews and shows its new certificate', { timeout }, async () => {
     const create = ['campaign', 'create', 'e2e', '--cohort', 'e2e', '--canary', '20', '--wave', '40']
     await rig.type(...create, '--soak', '1s', '--rate', '1200')
     await rig.type('campaign', 'start', 'e2e')
@@ -125,6 +127,9 @@ suite('a campaign over Mosquitto', { skip: missing('mosquitto', 'curl') }, () =>
     await killAgents()
     await rig.serve()
     await until((now) => count(now, 'confirmed', 'retired') === ids.length, 3 * minuteMs)
+  })
+
+  test('after the grace every old certificate is retired', { timeout }, async () => {
     const { counts } = await until((now) => count(now, 'retired') === ids.length, 2 * minuteMs)
     assert.equal(counts['retired'], ids.length)
   })
