@@ -106,5 +106,7 @@ function span(ms: number): string {
   if (days >= 2 * 365) return `${(days / 365.25).toFixed(1)} years`
   if (days >= 2) return `${days} days`
   const hours = Math.floor(ms / hourMs)
-  return hours >= 2 ? `${hours} hours` : `${Math.floor(ms / minuteMs)} minutes`
+  if (hours >= 2) return `${hours} hours`
+  const minutes = Math.floor(ms / minuteMs)
+  return minutes === 1 ? '1 minute' : `${minutes} minutes`
 }
