@@ -107,6 +107,20 @@ test('takes on fewer while the event loop is late, and more when it is not and s
   assert.ok(it.gate.limit > 4 * start, `${it.gate.limit}`)
 })
 
+test('takes on fewer when requests had to be refused after their handshake, though the loop is idle', () => {
+  const it = rig()
+  crowd(it, 1_000)
+  const before = it.gate.limit
+  it.gate.overloaded()
+  it.pass(300, 0)
+  it.connect()
+  assert.ok(it.gate.limit < before, `${it.gate.limit} of ${before}`)
+  const less = it.gate.limit
+  it.pass(300, 0)
+  it.connect()
+  assert.ok(it.gate.limit >= less, 'a refusal counts once')
+})
+
 test('a crowd on a slow network, which keeps the loop idle, is let in', () => {
   const it = rig()
   let admitted = 0

@@ -93,6 +93,8 @@ export class ConnectionGate {
   #answered = 0
   #stepAt = 0
   #isFull = false
+  /** A request was refused since the last step, with its handshake done. */
+  #isOverloaded = false
   #crowdedAt = Number.NEGATIVE_INFINITY
   #turn = 0
   #served = 0
@@ -127,6 +129,11 @@ export class ConnectionGate {
   /** Connections begun and not answered that are let in now. */
   get limit(): number {
     return this.#limit
+  }
+
+  /** A request had to be refused because too many are at work: its connection should not have been let in. */
+  overloaded(): void {
+    this.#isOverloaded = true
   }
 
   /** The connection has an answer: it waits no longer, however long it stays. */
@@ -171,10 +178,12 @@ export class ConnectionGate {
     this.#stepAt += elapsedMs
     this.#measure(elapsedMs, this.#clock.waiting(this.#server))
     const delayMs = this.#clock.takeDelayMs()
-    if (delayMs > turnMs.long) this.#limit = Math.max(fewest, Math.floor(this.#limit * 0.7))
+    if (delayMs > turnMs.long || this.#isOverloaded)
+      this.#limit = Math.max(fewest, Math.floor(this.#limit * 0.7))
     else if (delayMs < turnMs.fine && this.#isFull) this.#limit = Math.floor(this.#limit * 1.25) + 8
     this.#limit = Math.min(this.#limit, this.#options.maxConnections)
     this.#isFull = false
+    this.#isOverloaded = false
     this.#apply()
   }
 

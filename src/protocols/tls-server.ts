@@ -84,12 +84,16 @@ export function createEstServer(options: EstServerOptions): EstServer {
     peers.set(socket, peer)
     return peer
   }
+  const refused = (): number => {
+    gate.overloaded()
+    return options.overloadRetryAfterMs
+  }
   const respond = async (
     head: HttpRequestHead,
     body: Uint8Array,
     socket: TLSSocket,
   ): Promise<EstResponse> => {
-    const waitMs = gate.wait() ?? (admission.enter() ? null : options.overloadRetryAfterMs)
+    const waitMs = gate.wait() ?? (admission.enter() ? null : refused())
     if (waitMs !== null) return { ...overloadResponse(engine.random, waitMs), result: 'overloaded' }
     try {
       await bursts.join()
