@@ -4,8 +4,8 @@ import { variableName } from '../src/config/environment.ts'
 import type { Knob, Section } from '../src/config/knob.ts'
 import { connectivityEntry, profileEntry } from '../src/config/profiles.ts'
 import { schema } from '../src/config/schema.ts'
-import { defaultConnectivity, defaultProfiles } from '../src/engine/default-profiles.ts'
-import { defineProfile } from '../src/engine/profile.ts'
+import { defaultConnectivity, defaultProfiles } from '../src/engine/issuing/default-profiles.ts'
+import { defineProfile } from '../src/engine/issuing/profile.ts'
 
 const start = '<!-- generated from the schema by `npm run docs`; do not edit below -->'
 

@@ -11,12 +11,17 @@ import { systemRandom, type Random } from './base/random.ts'
 import { loadConfig, type Config, type Environment } from './config.ts'
 import { isHostName } from './config/rules.ts'
 import type { DataDirectory } from './data-directory.ts'
-import { fileCheckpoint } from './engine/checkpoint.ts'
+import { fileCheckpoint } from './engine/audit/checkpoint.ts'
 import { createEngine, type Engine, type EngineObserver, type EngineSettings } from './engine/context.ts'
 import type { Authority, DeliveryReceipt, TriggerChannel, TriggerKind } from './engine/ports.ts'
-import type { RenewalSettings } from './engine/renewal-settings.ts'
-import { encodeVerifierKey, openNoteSigner, parseVerifierKey, type NoteSigner } from './engine/signed-note.ts'
-import { recordReceipt } from './engine/trigger-receipts.ts'
+import type { RenewalSettings } from './engine/renewals/renewal-settings.ts'
+import {
+  encodeVerifierKey,
+  openNoteSigner,
+  parseVerifierKey,
+  type NoteSigner,
+} from './engine/audit/signed-note.ts'
+import { recordReceipt } from './engine/triggers/trigger-receipts.ts'
 import type { OtaSigner } from './pki/ota-bundle.ts'
 import { openStore, type Store } from './store/open.ts'
 import { configuredTriggers, createTriggerChannels, openOtaSigner, triggerCosts } from './trigger-channels.ts'

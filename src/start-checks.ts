@@ -4,8 +4,8 @@ import { canonicalJson } from './base/canonical-json.ts'
 import { commandName } from './base/command-name.ts'
 import { Refusal } from './base/errors.ts'
 import { effectiveKeys } from './config/print.ts'
-import { actors, fact, recordFacts, subjects } from './engine/audit.ts'
-import { checkPolicyRules } from './engine/policy-rules.ts'
+import { actors, fact, recordFacts, subjects } from './engine/audit/audit.ts'
+import { checkPolicyRules } from './engine/issuing/policy-rules.ts'
 import { readMeta, writeMeta } from './store/meta.ts'
 
 /**

@@ -1,6 +1,6 @@
 /** `perennial audit`: what was decided, by whom and when; and the proof that nobody rewrote it. */
 import { Argument, Option, type Command } from 'commander'
-import { factActions } from '../engine/audit.ts'
+import { factActions } from '../engine/audit/audit.ts'
 import { exportLog, prove, restart, sealNow } from './audit-publish.ts'
 import { tail } from './audit-tail.ts'
 import { verify } from './audit-verify.ts'

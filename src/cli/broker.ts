@@ -1,8 +1,8 @@
 /** `perennial broker`: what other brokers need to know, and what their logs tell. */
 import { Option, type Command } from 'commander'
-import { devicePage } from '../engine/inventory.ts'
-import { MosquittoContacts } from '../engine/mosquitto-contacts.ts'
-import { flushSightings } from '../engine/sighting.ts'
+import { devicePage } from '../engine/inventory/inventory.ts'
+import { MosquittoContacts } from '../engine/renewals/mosquitto-contacts.ts'
+import { flushSightings } from '../engine/renewals/sighting.ts'
 import { dynsecDevice, dynsecPlatform, mosquittoAcl, mosquittoConf } from '../protocols/mqtt-acl.ts'
 import type { CliContext } from './context.ts'
 import { addExamples } from './examples.ts'

@@ -1,6 +1,6 @@
 /** What people do to a campaign that is there: start, pause, resume, abort, edit, approve, retry, skip. */
 import type { DeviceId } from '../base/id.ts'
-import type { Campaign } from '../engine/campaign-record.ts'
+import type { Campaign } from '../engine/campaigns/campaign-record.ts'
 import {
   abortCampaign,
   approveWave,
@@ -9,10 +9,10 @@ import {
   resumeCampaign,
   startCampaign,
   type CampaignOrder,
-} from '../engine/campaign-state.ts'
-import { viewCampaign } from '../engine/campaign-status.ts'
-import { retryTargets, skipTarget } from '../engine/campaign-target.ts'
-import { requireCampaign } from '../engine/campaign-record.ts'
+} from '../engine/campaigns/campaign-state.ts'
+import { viewCampaign } from '../engine/campaigns/campaign-status.ts'
+import { retryTargets, skipTarget } from '../engine/campaigns/campaign-target.ts'
+import { requireCampaign } from '../engine/campaigns/campaign-record.ts'
 import { Refusal } from '../base/errors.ts'
 import { iso } from '../base/clock.ts'
 import { commandLineActor } from './account.ts'

@@ -1,9 +1,9 @@
 /** `campaign plan` and `campaign create`. */
 import { iso, type Instant } from '../base/clock.ts'
-import { createCampaign, continueCampaign } from '../engine/campaign-create.ts'
-import { planCampaign, type CampaignPlan, type LossReason } from '../engine/campaign-plan.ts'
-import { parseCampaignDefinition } from '../engine/campaign-read.ts'
-import type { Campaign } from '../engine/campaign-record.ts'
+import { createCampaign, continueCampaign } from '../engine/campaigns/campaign-create.ts'
+import { planCampaign, type CampaignPlan, type LossReason } from '../engine/campaigns/campaign-plan.ts'
+import { parseCampaignDefinition } from '../engine/campaigns/campaign-read.ts'
+import type { Campaign } from '../engine/campaigns/campaign-record.ts'
 import type { SelectionOutcome } from '../store/campaign-selection.ts'
 import { commandLineActor } from './account.ts'
 import { bar, grouped } from './bars.ts'

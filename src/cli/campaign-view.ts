@@ -6,9 +6,9 @@ import {
   type CampaignReport,
   type CampaignView,
   type WaveView,
-} from '../engine/campaign-status.ts'
-import { toCampaign } from '../engine/campaign-record.ts'
-import { abandonWords, channelWord, escalationWords } from '../engine/renewal-words.ts'
+} from '../engine/campaigns/campaign-status.ts'
+import { toCampaign } from '../engine/campaigns/campaign-record.ts'
+import { abandonWords, channelWord, escalationWords } from '../engine/renewals/renewal-words.ts'
 import { listCampaigns, type CampaignRecord, type CampaignStatus } from '../store/campaigns.ts'
 import { bar, grouped, stackedBar } from './bars.ts'
 import { campaignJson } from './campaign-control.ts'

@@ -1,6 +1,6 @@
 /** `campaign watch`: the status again and again, in place on a terminal, as lines of JSON for programs. */
 import { secondMs } from '../base/clock.ts'
-import { viewCampaign, type CampaignView } from '../engine/campaign-status.ts'
+import { viewCampaign, type CampaignView } from '../engine/campaigns/campaign-status.ts'
 import { viewJson, viewLines } from './campaign-view.ts'
 import type { CliContext } from './context.ts'
 import { jsonText } from './output.ts'

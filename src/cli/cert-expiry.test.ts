@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { dayMs } from '../base/clock.ts'
-import type { ExpiryBucket } from '../engine/inventory.ts'
+import type { ExpiryBucket } from '../engine/inventory/inventory.ts'
 import { histogramLines } from './cert-expiry.ts'
 
 const monday = Date.parse('2026-11-16')

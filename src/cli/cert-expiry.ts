@@ -1,6 +1,6 @@
 /** `cert expiry`: a histogram in the terminal. */
 import { dayMs, type Instant } from '../base/clock.ts'
-import { expiryBuckets, type ExpiryBucket, type ExpiryRequest } from '../engine/inventory.ts'
+import { expiryBuckets, type ExpiryBucket, type ExpiryRequest } from '../engine/inventory/inventory.ts'
 import type { CliContext } from './context.ts'
 import { given } from './options.ts'
 import { padEnd, padStart } from './text-width.ts'

@@ -1,8 +1,8 @@
 /** `cert import`. */
 import { Refusal } from '../base/errors.ts'
-import { importDevices, type ImportLine, type ImportResult } from '../engine/device.ts'
-import { deviceIdOf, parseDeviceIdRule, type DeviceIdRule } from '../engine/device-id-rule.ts'
-import { importCertificates as importBatch, type ForeignCertificate } from '../engine/import.ts'
+import { importDevices, type ImportLine, type ImportResult } from '../engine/inventory/device.ts'
+import { deviceIdOf, parseDeviceIdRule, type DeviceIdRule } from '../engine/issuing/device-id-rule.ts'
+import { importCertificates as importBatch, type ForeignCertificate } from '../engine/inventory/import.ts'
 import { parseCertificate } from '../pki/certificate.ts'
 import { commandLineActor } from './account.ts'
 import { certificateSources } from './certificate-source.ts'

@@ -10,8 +10,8 @@ import {
   needsRenewal,
   type CertificateRow,
   type RenewalRow,
-} from '../engine/inventory.ts'
-import { issuerChain } from '../engine/issuer.ts'
+} from '../engine/inventory/inventory.ts'
+import { issuerChain } from '../engine/issuing/issuer.ts'
 import { parseCertificate } from '../pki/certificate.ts'
 import { encodePem } from '../pki/pem.ts'
 import type { CertificateRecord, CertificateStatus } from '../store/certificate-record.ts'

@@ -4,9 +4,15 @@ import { iso, type Instant } from '../base/clock.ts'
 import { Refusal } from '../base/errors.ts'
 import { writeFileAtomically } from '../base/file.ts'
 import type { IssuerId } from '../base/id.ts'
-import { crlByNumber, crlHistory, currentCrl, type CrlRecord, type PublishedCrl } from '../engine/crl.ts'
-import { checkCrls, compareCrls, type CrlDifference, type CrlFinding } from '../engine/crl-diff.ts'
-import { publishNow } from '../engine/crl-publish.ts'
+import {
+  crlByNumber,
+  crlHistory,
+  currentCrl,
+  type CrlRecord,
+  type PublishedCrl,
+} from '../engine/revocation/crl.ts'
+import { checkCrls, compareCrls, type CrlDifference, type CrlFinding } from '../engine/revocation/crl-diff.ts'
+import { publishNow } from '../engine/revocation/crl-publish.ts'
 import { parseCrl, type Crl } from '../pki/crl-read.ts'
 import { formatGeneralName } from '../pki/general-name-text.ts'
 import { formatName } from '../pki/name-text.ts'

@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { demoLines, enrolDemoFleet, openDemoCampaign, type DemoFleet } from '../demo.ts'
 import type { App } from '../app.ts'
-import { seal } from '../engine/seal.ts'
+import { seal } from '../engine/audit/seal.ts'
 import { initialise } from '../initialise.ts'
 import type { Serving } from '../serve.ts'
 import { demoEntries, demoSettings } from '../serve/demo-campaign.ts'

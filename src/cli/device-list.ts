@@ -1,7 +1,12 @@
 /** `device list` and `device show`, and devices as JSON. */
 import { iso, type Instant } from '../base/clock.ts'
 import type { DeviceId } from '../base/id.ts'
-import { deviceDetails, devicePage, type DeviceDetails, type DeviceRow } from '../engine/inventory.ts'
+import {
+  deviceDetails,
+  devicePage,
+  type DeviceDetails,
+  type DeviceRow,
+} from '../engine/inventory/inventory.ts'
 import type { ApprovalRecord } from '../store/approvals.ts'
 import { certificateRowJson, statusOf } from './cert-list.ts'
 import type { CliContext } from './context.ts'

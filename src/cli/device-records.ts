@@ -1,5 +1,5 @@
 /** Devices in CSV and JSON Lines. */
-import type { NewDevice } from '../engine/device.ts'
+import type { NewDevice } from '../engine/inventory/device.ts'
 import { openLines } from './line-reader.ts'
 import type { ImportItem, ImportSource } from './import.ts'
 import { readRecords, type ImportFormat, type RecordShape } from './records.ts'

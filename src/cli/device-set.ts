@@ -1,7 +1,7 @@
 /** `perennial device set`. */
 import { Argument, Option, type Command } from 'commander'
 import type { DeviceId } from '../base/id.ts'
-import { editDevice, type DeviceEdit } from '../engine/device-change.ts'
+import { editDevice, type DeviceEdit } from '../engine/inventory/device-change.ts'
 import { commandLineActor } from './account.ts'
 import type { CliContext } from './context.ts'
 import { deviceJson } from './device-list.ts'

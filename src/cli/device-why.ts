@@ -1,8 +1,8 @@
-/** `device why`: the answer of engine/why.ts, for a person. */
+/** `device why`: the answer of engine/renewals/why.ts, for a person. */
 import { iso } from '../base/clock.ts'
 import type { DeviceId } from '../base/id.ts'
 import { printable } from '../base/text.ts'
-import { deviceWhy, type Why } from '../engine/why.ts'
+import { deviceWhy, type Why } from '../engine/renewals/why.ts'
 import type { CliContext } from './context.ts'
 import type { Style } from './style.ts'
 import { ago, instant } from './time.ts'

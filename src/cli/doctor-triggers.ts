@@ -1,6 +1,6 @@
 /** The part of `perennial doctor` about how devices are asked to renew. */
 import type { App } from '../app.ts'
-import { ladderGaps, type LadderGap } from '../engine/ladder-gaps.ts'
+import { ladderGaps, type LadderGap } from '../engine/renewals/ladder-gaps.ts'
 import { listDevices } from '../store/devices.ts'
 import { configuredTriggers } from '../trigger-channels.ts'
 import type { Finding } from './doctor-checks.ts'

@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { Refusal } from '../base/errors.ts'
 import { printable } from '../base/text.ts'
-import { acceptClock } from '../engine/clock-guard.ts'
+import { acceptClock } from '../engine/renewals/clock-guard.ts'
 import { commandLineActor } from './account.ts'
 import type { CliContext } from './context.ts'
 import { checks, type Check, type CheckContext, type Finding } from './doctor-checks.ts'

@@ -2,7 +2,7 @@
  * The run of an import: batches into the inventory at flat memory, bad lines reported as they are met, and a summary. What
  * was good before an interruption stays; the same import again adds the rest.
  */
-import type { ImportLine, ImportResult } from '../engine/device.ts'
+import type { ImportLine, ImportResult } from '../engine/inventory/device.ts'
 import type { CliContext } from './context.ts'
 import { FoundProblems } from './failure.ts'
 import { jsonText } from './output.ts'

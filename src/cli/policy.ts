@@ -1,6 +1,6 @@
 /** `perennial policy`. */
 import type { Command } from 'commander'
-import { checkPolicyRules, type PolicyFinding } from '../engine/policy-rules.ts'
+import { checkPolicyRules, type PolicyFinding } from '../engine/issuing/policy-rules.ts'
 import type { CliContext } from './context.ts'
 import { addExamples } from './examples.ts'
 import { FoundProblems } from './failure.ts'

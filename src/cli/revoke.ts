@@ -3,9 +3,9 @@ import { Argument, InvalidArgumentError, Option, type Command } from 'commander'
 import { iso } from '../base/clock.ts'
 import { Refusal } from '../base/errors.ts'
 import type { DeviceId, IssuerId, SerialNumber } from '../base/id.ts'
-import { certificatesBySerial, deviceDetails, type CertificateRow } from '../engine/inventory.ts'
-import { deviceReasons, fleetWords, parseReason } from '../engine/revocation-words.ts'
-import { ownIssuers, revokeCertificate, revokeDevice, type Revoked } from '../engine/revoke.ts'
+import { certificatesBySerial, deviceDetails, type CertificateRow } from '../engine/inventory/inventory.ts'
+import { deviceReasons, fleetWords, parseReason } from '../engine/revocation/revocation-words.ts'
+import { ownIssuers, revokeCertificate, revokeDevice, type Revoked } from '../engine/revocation/revoke.ts'
 import {
   cancelRevocation,
   orderRevocation,
@@ -15,7 +15,7 @@ import {
   type RevocationBatch,
   type RevocationPreview,
   type RevocationSelection,
-} from '../engine/revoke-batch.ts'
+} from '../engine/revocation/revoke-batch.ts'
 import { commandLineActor } from './account.ts'
 import type { CliContext } from './context.ts'
 import { addExamples } from './examples.ts'

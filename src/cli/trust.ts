@@ -2,7 +2,7 @@
 import { Argument, type Command } from 'commander'
 import { iso } from '../base/clock.ts'
 import { Refusal } from '../base/errors.ts'
-import { addTrustAnchor, removeTrustAnchor, trustAnchors } from '../engine/trust.ts'
+import { addTrustAnchor, removeTrustAnchor, trustAnchors } from '../engine/issuing/trust.ts'
 import { parseCertificate } from '../pki/certificate.ts'
 import { encodePem } from '../pki/pem.ts'
 import type { TrustAnchorRecord } from '../store/trust-anchors.ts'

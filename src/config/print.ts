@@ -1,7 +1,7 @@
 /** The configuration as YAML: what is in force and why, or every default with its reason. */
 import type { Config } from '../config.ts'
-import { defaultConnectivity, defaultProfiles } from '../engine/default-profiles.ts'
-import type { Profile } from '../engine/profile.ts'
+import { defaultConnectivity, defaultProfiles } from '../engine/issuing/default-profiles.ts'
+import type { Profile } from '../engine/issuing/profile.ts'
 import { isDuration, written } from './check.ts'
 import type { Knob, Section } from './knob.ts'
 import { connectivityEntry, connectivityWritten, profileEntry } from './profiles.ts'

@@ -1,10 +1,16 @@
 /** `profiles:` and `connectivity:`: the defaults, and entries of the user that extend or replace them. */
 import { Refusal } from '../base/errors.ts'
 import { parseIssuerId } from '../base/id.ts'
-import { defaultConnectivity, defaultProfiles } from '../engine/default-profiles.ts'
+import { defaultConnectivity, defaultProfiles } from '../engine/issuing/default-profiles.ts'
 import type { Connectivity } from '../engine/context.ts'
-import { formatRung, ladderProblem, parseRung, shippedLadders, type Ladder } from '../engine/ladder.ts'
-import { defineProfile, profileDefaults, type Profile, type ProfileInput } from '../engine/profile.ts'
+import {
+  formatRung,
+  ladderProblem,
+  parseRung,
+  shippedLadders,
+  type Ladder,
+} from '../engine/renewals/ladder.ts'
+import { defineProfile, profileDefaults, type Profile, type ProfileInput } from '../engine/issuing/profile.ts'
 import { keyAlgorithms } from '../pki/key.ts'
 import { checkMap, type CheckContext, type Problem } from './check.ts'
 import { didYouMean } from './did-you-mean.ts'

@@ -1,6 +1,6 @@
 /** `sites:`: where devices stand, as their records name it, and which clock hangs there. */
-import { isTimeZone } from '../engine/campaign-cron.ts'
-import { defaultCampaignSettings, type Site } from '../engine/campaign-settings.ts'
+import { isTimeZone } from '../engine/campaigns/campaign-cron.ts'
+import { defaultCampaignSettings, type Site } from '../engine/campaigns/campaign-settings.ts'
 import { checkMap, type CheckContext } from './check.ts'
 import { integer, section, text } from './knob.ts'
 

@@ -18,7 +18,7 @@ import {
   retryTask as retryDeadTask,
   type TaskRecord,
 } from '../store/tasks.ts'
-import { actors, fact, recordFacts, subjects } from './audit.ts'
+import { actors, fact, recordFacts, subjects } from './audit/audit.ts'
 import type { Engine } from './context.ts'
 import type { Job, JobResult } from './jobs.ts'
 

@@ -4,7 +4,7 @@
  */
 import type { IssuerId } from '../base/id.ts'
 import type { Engine } from '../engine/context.ts'
-import { currentCrl, type CrlScope, type PublishedCrl } from '../engine/crl.ts'
+import { currentCrl, type CrlScope, type PublishedCrl } from '../engine/revocation/crl.ts'
 import { acceptsGzip, gzipped, isFresh } from './http-cache.ts'
 import { type HttpRequestHead, type HttpResponse, textResponse } from './http-message.ts'
 

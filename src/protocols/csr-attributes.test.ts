@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { IssuerId } from '../base/id.ts'
-import { defineProfile, type ProfileInput } from '../engine/profile.ts'
+import { defineProfile, type ProfileInput } from '../engine/issuing/profile.ts'
 import { type DerNode, readDer } from '../pki/der.ts'
 import { readOid } from '../pki/der-values.ts'
 import { oids } from '../pki/oid.ts'

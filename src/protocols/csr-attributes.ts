@@ -2,7 +2,7 @@
  * What a client of a profile should put into its CSR (RFC 7030 §4.5.2, RFC 9908 §3), in both forms: old clients take the
  * list, clients that know templates use only the template.
  */
-import type { Profile } from '../engine/profile.ts'
+import type { Profile } from '../engine/issuing/profile.ts'
 import { encodeCsrAttributes, type RequestedKey } from '../pki/csr-attributes.ts'
 import { encodeExtendedKeyUsage, encodeKeyUsage } from '../pki/extension-values.ts'
 import { type Extension, makeExtension } from '../pki/extensions.ts'

@@ -4,7 +4,7 @@
  *
  * Over the embedded broker the certificate of the TLS connection says who asks. Over another broker nothing is believed
  * but a signature by the key of the device's certificate, so that neither the broker nor another device can ask in its
- * name. A message that comes again, however late, gets the certificate of the first time (engine/repeat.ts).
+ * name. A message that comes again, however late, gets the certificate of the first time (engine/issuing/repeat.ts).
  */
 import { fromBase64, toBase64 } from '../base/bytes.ts'
 import { secondMs } from '../base/clock.ts'
@@ -13,10 +13,10 @@ import type { DeviceId } from '../base/id.ts'
 import { token } from '../base/random.ts'
 import { printable } from '../base/text.ts'
 import type { Engine } from '../engine/context.ts'
-import type { ConnectedPeer } from '../engine/device-connection.ts'
-import { enroll, type EnrollRequest, type Peer } from '../engine/enroll.ts'
-import { identify } from '../engine/identify.ts'
-import { issuerChain } from '../engine/issuer.ts'
+import type { ConnectedPeer } from '../engine/inventory/device-connection.ts'
+import { enroll, type EnrollRequest, type Peer } from '../engine/issuing/enroll.ts'
+import { identify } from '../engine/issuing/identify.ts'
+import { issuerChain } from '../engine/issuing/issuer.ts'
 import { parseCertificate } from '../pki/certificate.ts'
 import { parsePublicKey } from '../pki/key.ts'
 import { isProof, requestToSign } from '../pki/mqtt-proof.ts'

@@ -11,8 +11,8 @@ import {
 import { statusMessage } from '../../test/helpers/mqtt-device.ts'
 import type { DeviceId } from '../base/id.ts'
 import type { Engine } from '../engine/context.ts'
-import { findLiveByHash } from '../engine/device-report.ts'
-import { flushSightings } from '../engine/sighting.ts'
+import { findLiveByHash } from '../engine/inventory/device-report.ts'
+import { flushSightings } from '../engine/renewals/sighting.ts'
 import { sha256Hex } from '../base/bytes.ts'
 import { handleMqttReport } from './mqtt-status.ts'
 

@@ -8,10 +8,15 @@ import { Refusal } from '../base/errors.ts'
 import type { DeviceId } from '../base/id.ts'
 import { printable } from '../base/text.ts'
 import type { Engine } from '../engine/context.ts'
-import type { ConnectedPeer } from '../engine/device-connection.ts'
-import { deviceFailed } from '../engine/campaign-failure.ts'
-import { findLiveByHash, reportStates, reportStored, type ReportState } from '../engine/device-report.ts'
-import { confirmUse } from '../engine/sighting.ts'
+import type { ConnectedPeer } from '../engine/inventory/device-connection.ts'
+import { deviceFailed } from '../engine/campaigns/campaign-failure.ts'
+import {
+  findLiveByHash,
+  reportStates,
+  reportStored,
+  type ReportState,
+} from '../engine/inventory/device-report.ts'
+import { confirmUse } from '../engine/renewals/sighting.ts'
 import { parseCertificate } from '../pki/certificate.ts'
 import { parsePublicKey } from '../pki/key.ts'
 import { isProof, statusToSign } from '../pki/mqtt-proof.ts'

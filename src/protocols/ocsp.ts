@@ -4,7 +4,7 @@
  */
 import { fromBase64, sha256Hex } from '../base/bytes.ts'
 import type { Engine } from '../engine/context.ts'
-import { answerOcsp, type OcspAnswer } from '../engine/ocsp.ts'
+import { answerOcsp, type OcspAnswer } from '../engine/revocation/ocsp.ts'
 import { maxOcspRequestBytes } from '../pki/ocsp-request.ts'
 import { encodeOcspError } from '../pki/ocsp-response.ts'
 import { isFresh } from './http-cache.ts'

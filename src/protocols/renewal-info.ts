@@ -6,8 +6,13 @@ import { iso } from '../base/clock.ts'
 import { toHex } from '../base/bytes.ts'
 import { parseSerialNumber } from '../base/id.ts'
 import type { Engine } from '../engine/context.ts'
-import type { SuggestedWindow } from '../engine/renewal-hint.ts'
-import { findNamed, renewalInfo, type CertificateName, type RenewalInfo } from '../engine/renewal-info.ts'
+import type { SuggestedWindow } from '../engine/renewals/renewal-hint.ts'
+import {
+  findNamed,
+  renewalInfo,
+  type CertificateName,
+  type RenewalInfo,
+} from '../engine/renewals/renewal-info.ts'
 import { retryAfterSeconds, textResponse, type HttpResponse } from './http-message.ts'
 
 /**

@@ -7,7 +7,7 @@
  * On the device port (device-routes.ts) every request whose path begins with `smsReceiptsPrefix`, whatever its method (Kannel
  * knows GET only), goes to `refuse` before and to `handle` after its body, of at most `smsReceiptMaxBytes`; no client
  * certificate. Made by `createSmsReceipts(smsReceiptKeys(config), (receipt) => recordReceipt(engine, 'sms', receipt))`,
- * with `smsReceiptKeys` of src/trigger-channels.ts and `recordReceipt` of src/engine/trigger-receipts.ts.
+ * with `smsReceiptKeys` of src/trigger-channels.ts and `recordReceipt` of src/engine/triggers/trigger-receipts.ts.
  */
 import { createHmac } from 'node:crypto'
 import { equalSecrets } from '../base/bytes.ts'

@@ -4,7 +4,7 @@ import { secondMs, type Instant } from '../base/clock.ts'
 import { Refusal, refusalRules } from '../base/errors.ts'
 import type { DeviceId } from '../base/id.ts'
 import type { Engine } from '../engine/context.ts'
-import { admitConnection, type ConnectedPeer } from '../engine/device-connection.ts'
+import { admitConnection, type ConnectedPeer } from '../engine/inventory/device-connection.ts'
 import type { JobResult } from '../engine/jobs.ts'
 
 export interface Session {

@@ -6,8 +6,8 @@ import { enrolMessage, statusMessage } from '../../test/helpers/mqtt-device.ts'
 import { ended, granted, Inbox, startMqttRig, topicOf, type MqttRig } from '../../test/helpers/mqtt-rig.ts'
 import { renew } from '../../test/helpers/app.ts'
 import type { DeviceId } from '../base/id.ts'
-import { findLiveByHash } from '../engine/device-report.ts'
-import { flushSightings } from '../engine/sighting.ts'
+import { findLiveByHash } from '../engine/inventory/device-report.ts'
+import { flushSightings } from '../engine/renewals/sighting.ts'
 
 suite('the embedded broker', () => {
   let rig: MqttRig

@@ -11,7 +11,7 @@ import { Aedes, type Client, type PublishPacket, type Subscription } from 'aedes
 import { secondMs, type Instant } from '../base/clock.ts'
 import { Refusal } from '../base/errors.ts'
 import type { Engine } from '../engine/context.ts'
-import { admitConnection, type ConnectedPeer } from '../engine/device-connection.ts'
+import { admitConnection, type ConnectedPeer } from '../engine/inventory/device-connection.ts'
 import type { JobResult } from '../engine/jobs.ts'
 import type { MqttLink } from '../engine/ports.ts'
 import { mayReceive, maySubscribe, publishLeaf } from '../protocols/mqtt-access.ts'

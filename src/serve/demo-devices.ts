@@ -8,7 +8,7 @@ import { openAgent, readSetup, setUpAgent } from '../agent/open-agent.ts'
 import type { App } from '../app.ts'
 import { Refusal } from '../base/errors.ts'
 import type { DeviceId } from '../base/id.ts'
-import { newSecret } from '../engine/secret.ts'
+import { newSecret } from '../engine/issuing/secret.ts'
 
 export interface DeviceEndpoints {
   readonly est: string

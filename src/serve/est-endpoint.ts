@@ -2,7 +2,7 @@
 import type { Metrics } from '../api/metrics.ts'
 import type { Config } from '../config.ts'
 import type { Engine } from '../engine/context.ts'
-import { recordReceipt } from '../engine/trigger-receipts.ts'
+import { recordReceipt } from '../engine/triggers/trigger-receipts.ts'
 import { createSmsReceipts } from '../protocols/sms-receipts.ts'
 import { createEstServer, type ServerIdentity } from '../protocols/tls-server.ts'
 import { smsReceiptKeys } from '../trigger-channels.ts'

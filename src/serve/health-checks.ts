@@ -3,7 +3,7 @@ import type { HealthCheck } from '../api/health.ts'
 import type { App } from '../app.ts'
 import { iso } from '../base/clock.ts'
 import { Refusal } from '../base/errors.ts'
-import { checkClock } from '../engine/clock-guard.ts'
+import { checkClock } from '../engine/renewals/clock-guard.ts'
 import type { Jobs } from '../engine/jobs.ts'
 
 export interface HealthParts {

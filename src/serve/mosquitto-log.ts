@@ -3,7 +3,7 @@ import { open } from 'node:fs/promises'
 import { secondMs } from '../base/clock.ts'
 import type { Engine } from '../engine/context.ts'
 import type { Job } from '../engine/jobs.ts'
-import { MosquittoContacts } from '../engine/mosquitto-contacts.ts'
+import { MosquittoContacts } from '../engine/renewals/mosquitto-contacts.ts'
 
 /** In one pass; a busy broker writes less in two seconds. */
 const maxBytes = 1_048_576

@@ -16,8 +16,8 @@ import {
   sharedFilter,
 } from '../base/mqtt-topics.ts'
 import type { Job } from '../engine/jobs.ts'
-import { publishHintsJob } from '../engine/publish-hints.ts'
-import { standingTriggersJob } from '../engine/standing-triggers.ts'
+import { publishHintsJob } from '../engine/renewals/publish-hints.ts'
+import { standingTriggersJob } from '../engine/triggers/standing-triggers.ts'
 import type { MqttLink, MqttReceived, TriggerChannel, TriggerKind } from '../engine/ports.ts'
 import { openMqttLink, type MqttCredentials } from '../protocols/mqtt-client.ts'
 import { MqttService } from '../protocols/mqtt-service.ts'

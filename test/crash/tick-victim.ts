@@ -10,10 +10,10 @@
 import { writeSync } from 'node:fs'
 import { hourMs, minuteMs, systemClock, type Clock } from '../../src/base/clock.ts'
 import type { Engine } from '../../src/engine/context.ts'
-import { parseRung } from '../../src/engine/ladder.ts'
+import { parseRung } from '../../src/engine/renewals/ladder.ts'
 import type { FaultInjector, TriggerChannel } from '../../src/engine/ports.ts'
-import { renewalsJob } from '../../src/engine/renewals.ts'
-import { triggerJobs } from '../../src/engine/trigger-tasks.ts'
+import { renewalsJob } from '../../src/engine/renewals/renewals.ts'
+import { triggerJobs } from '../../src/engine/triggers/trigger-tasks.ts'
 import { openVictim } from './victim.ts'
 
 /** When the renewals of the test are due: inside the window of the victim's profile. */

@@ -4,7 +4,7 @@ import { Refusal, type RefusalCode } from '../../src/base/errors.ts'
 import type { DeviceId, IssuerId } from '../../src/base/id.ts'
 import { silentLog } from '../../src/base/log.ts'
 import { systemRandom, type Random } from '../../src/base/random.ts'
-import { memoryCheckpoint } from '../../src/engine/checkpoint.ts'
+import { memoryCheckpoint } from '../../src/engine/audit/checkpoint.ts'
 import {
   createEngine,
   type Connectivity,
@@ -12,15 +12,15 @@ import {
   type EngineParts,
   type EngineSettings,
 } from '../../src/engine/context.ts'
-import { defaultConnectivity, defaultProfiles } from '../../src/engine/default-profiles.ts'
-import { addDevice, type NewDevice } from '../../src/engine/device.ts'
-import { enroll, type EnrollOutcome, type Peer } from '../../src/engine/enroll.ts'
-import { createIssuer } from '../../src/engine/issuer.ts'
+import { defaultConnectivity, defaultProfiles } from '../../src/engine/issuing/default-profiles.ts'
+import { addDevice, type NewDevice } from '../../src/engine/inventory/device.ts'
+import { enroll, type EnrollOutcome, type Peer } from '../../src/engine/issuing/enroll.ts'
+import { createIssuer } from '../../src/engine/issuing/issuer.ts'
 import type { FaultInjector } from '../../src/engine/ports.ts'
-import { defineProfile, type ProfileInput } from '../../src/engine/profile.ts'
-import { defaultRenewalSettings } from '../../src/engine/renewal-settings.ts'
-import { newSecret } from '../../src/engine/secret.ts'
-import { openNoteSigner } from '../../src/engine/signed-note.ts'
+import { defineProfile, type ProfileInput } from '../../src/engine/issuing/profile.ts'
+import { defaultRenewalSettings } from '../../src/engine/renewals/renewal-settings.ts'
+import { newSecret } from '../../src/engine/issuing/secret.ts'
+import { openNoteSigner } from '../../src/engine/audit/signed-note.ts'
 import type { CertificateRecord } from '../../src/store/certificate-record.ts'
 import type { DeviceRecord } from '../../src/store/devices.ts'
 import { openStore, type Store } from '../../src/store/open.ts'

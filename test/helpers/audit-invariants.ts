@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { listCheckpoints } from '../../src/store/checkpoints.ts'
-import { storedLog } from '../../src/engine/audit-verify.ts'
-import { openCheckpoint } from '../../src/engine/checkpoint.ts'
-import { checkLog, type Anchor } from '../../src/engine/log-check.ts'
-import { consistencyProof, verifyConsistency } from '../../src/engine/merkle.ts'
-import type { SealContext } from '../../src/engine/seal.ts'
-import { storedTiles } from '../../src/engine/sealed-tree.ts'
-import { noteVerifier } from '../../src/engine/signed-note.ts'
-import { subtreeReader } from '../../src/engine/tile.ts'
+import { storedLog } from '../../src/engine/audit/audit-verify.ts'
+import { openCheckpoint } from '../../src/engine/audit/checkpoint.ts'
+import { checkLog, type Anchor } from '../../src/engine/audit/log-check.ts'
+import { consistencyProof, verifyConsistency } from '../../src/engine/audit/merkle.ts'
+import type { SealContext } from '../../src/engine/audit/seal.ts'
+import { storedTiles } from '../../src/engine/audit/sealed-tree.ts'
+import { noteVerifier } from '../../src/engine/audit/signed-note.ts'
+import { subtreeReader } from '../../src/engine/audit/tile.ts'
 
 /** What must hold after every action: each fact sealed once, every root signed, all checkpoints of one history. */
 export async function assertAuditInvariants(log: SealContext): Promise<void> {

@@ -1,9 +1,9 @@
 import { dayMs, minuteMs, VirtualClock, type Clock } from '../../src/base/clock.ts'
 import { silentLog } from '../../src/base/log.ts'
 import { systemRandom } from '../../src/base/random.ts'
-import { memoryCheckpoint } from '../../src/engine/checkpoint.ts'
+import { memoryCheckpoint } from '../../src/engine/audit/checkpoint.ts'
 import { createEngine, type Engine } from '../../src/engine/context.ts'
-import { defaultRenewalSettings } from '../../src/engine/renewal-settings.ts'
+import { defaultRenewalSettings } from '../../src/engine/renewals/renewal-settings.ts'
 import type { Store } from '../../src/store/open.ts'
 import { startOfTests, testSigner } from './audit-log.ts'
 

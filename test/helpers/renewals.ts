@@ -1,8 +1,8 @@
 /** Renewals and campaigns put into the records by hand, for tests of what reads them. */
 import type { Instant } from '../../src/base/clock.ts'
 import type { DeviceId } from '../../src/base/id.ts'
-import { parseCampaignDefinition } from '../../src/engine/campaign-read.ts'
-import { emptySnapshot, writtenDefinition } from '../../src/engine/campaign-record.ts'
+import { parseCampaignDefinition } from '../../src/engine/campaigns/campaign-read.ts'
+import { emptySnapshot, writtenDefinition } from '../../src/engine/campaigns/campaign-record.ts'
 import type { Engine } from '../../src/engine/context.ts'
 import { insertCampaign, type CampaignRecord } from '../../src/store/campaigns.ts'
 import { queueAttempts, settleAttempts, type AttemptStatus } from '../../src/store/renewal-attempts.ts'

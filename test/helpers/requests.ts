@@ -1,5 +1,5 @@
 /** Requests and peers, as protocols hand them to the engine. */
-import type { EnrollRequest, Peer } from '../../src/engine/enroll.ts'
+import type { EnrollRequest, Peer } from '../../src/engine/issuing/enroll.ts'
 import { parseCertificate } from '../../src/pki/certificate.ts'
 import { formatGeneralName } from '../../src/pki/general-name-text.ts'
 import { formatName } from '../../src/pki/name-text.ts'

@@ -15,7 +15,7 @@ import {
 import { delimiter, dirname, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import type { DeviceId } from '../../src/base/id.ts'
-import { flushSightings } from '../../src/engine/sighting.ts'
+import { flushSightings } from '../../src/engine/renewals/sighting.ts'
 import { parseCertificate } from '../../src/pki/certificate.ts'
 import { decodePem } from '../../src/pki/pem.ts'
 import { updateCampaign } from '../../src/store/campaigns.ts'

@@ -9,9 +9,9 @@ import { test, type TestContext } from 'node:test'
 import { dayMs, systemClock, VirtualClock } from '../../src/base/clock.ts'
 import type { Engine } from '../../src/engine/context.ts'
 import type { DeliveryReceipt, TriggerChannel } from '../../src/engine/ports.ts'
-import { stepDueRenewals } from '../../src/engine/renewals.ts'
-import { recordReceipt } from '../../src/engine/trigger-receipts.ts'
-import { sendTriggers } from '../../src/engine/trigger-tasks.ts'
+import { stepDueRenewals } from '../../src/engine/renewals/renewals.ts'
+import { recordReceipt } from '../../src/engine/triggers/trigger-receipts.ts'
+import { sendTriggers } from '../../src/engine/triggers/trigger-tasks.ts'
 import {
   createSmsReceipts,
   smsReceiptsPrefix,

@@ -2,7 +2,7 @@
 import type { ClientIdentity } from '../../src/agent/est-client.ts'
 import { parseCertsOnly } from '../../src/pki/cms.ts'
 import { encodePem } from '../../src/pki/pem.ts'
-import type { NewDevice } from '../../src/engine/device.ts'
+import type { NewDevice } from '../../src/engine/inventory/device.ts'
 import { renewalCsr } from '../helpers/app.ts'
 import { createKey, type TestKey } from '../helpers/ca.ts'
 import type { EstRig } from '../helpers/est-rig.ts'

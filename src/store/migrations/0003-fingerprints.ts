@@ -1,6 +1,6 @@
 /**
  * Certificates by the SHA-256 of their bytes, for those who tell us of a sighting and know nothing else of it. Filled
- * behind the issuing path (engine/fingerprints.ts), and only where somebody asks this way.
+ * behind the issuing path (engine/inventory/fingerprints.ts), and only where somebody asks this way.
  */
 import type { Engine } from '../schema.ts'
 import { words } from './words.ts'

@@ -1,0 +1,40 @@
+/** Why something is revoked: the reasons of RFC 5280 §5.3.1, and the words that people who run fleets have for them. */
+import { Refusal } from '../../base/errors.ts'
+import { isRevocationReason, type RevocationReason } from '../../pki/revocation-reason.ts'
+
+/** In the order in which help texts show them. */
+export const fleetWords: Readonly<Record<string, RevocationReason>> = {
+  theft: 'keyCompromise',
+  'key-extracted': 'keyCompromise',
+  decommissioned: 'cessationOfOperation',
+  'end-of-life': 'cessationOfOperation',
+  replaced: 'superseded',
+}
+
+/** What a device certificate may be revoked for. CA and attribute authority compromise are not about devices. */
+export const deviceReasons: readonly RevocationReason[] = [
+  'unspecified',
+  'keyCompromise',
+  'affiliationChanged',
+  'superseded',
+  'cessationOfOperation',
+  'privilegeWithdrawn',
+]
+
+/**
+ * A word of the fleet, or a reason by its name in the RFC.
+ * @throws Refusal `invalid-input` for anything else. A hold can be taken back, which a revocation cannot, so it needs a
+ *   profile that allows it, and no profile does
+ */
+export function parseReason(text: string): RevocationReason {
+  const reason = fleetWords[text] ?? (isRevocationReason(text) ? text : null)
+  if (reason !== null && deviceReasons.includes(reason)) return reason
+  if (reason === 'certificateHold' || reason === 'removeFromCRL') {
+    throw new Refusal(
+      'invalid-input',
+      'no profile allows certificateHold: quarantine the device, or revoke it for good',
+    )
+  }
+  const known = [...Object.keys(fleetWords), ...deviceReasons].join(', ')
+  throw new Refusal('invalid-input', `"${text}" is no reason to revoke a device: use one of ${known}`)
+}
