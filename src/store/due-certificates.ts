@@ -18,8 +18,10 @@ export interface DueCertificate {
   readonly connectivity: string
   readonly site: string | null
   readonly deviceState: string
-  /** Its slot has an open renewal, or a newer live certificate. */
+  /** Its slot has an open renewal of this certificate, or a newer live certificate. */
   readonly isHandled: boolean
+  /** The renewal that led to it is still open: the one before it waits for the end of its grace. */
+  readonly isNew: boolean
 }
 
 /** Where a page begins: after this end and row. */
@@ -40,6 +42,7 @@ interface Row {
   readonly site: string | null
   readonly state: string
   readonly is_handled: number
+  readonly is_new: number
 }
 
 interface Bounds {
@@ -69,11 +72,19 @@ function dueIn(db: Db, p: Pick<Bounds, 'limit'>) {
     .select(
       sql<number>`case when exists (
           select 1 from renewals as r where r.device_id = c.device_id and r.slot = c.slot
-            and r.status in ('planned', 'triggered', 'issued', 'confirmed', 'escalated'))
+            and r.status in ('planned', 'triggered', 'issued', 'confirmed', 'escalated')
+            and (r.status <> 'confirmed' or r.new_certificate_id <> c.id))
         or exists (
           select 1 from certificates as n where n.device_id = c.device_id and n.slot = c.slot and n.id > c.id
             and n.status in ('issued', 'confirmed'))
         then 1 else 0 end`.as('is_handled'),
+    )
+    .select(
+      sql<number>`case when exists (
+          select 1 from renewals as r where r.device_id = c.device_id and r.slot = c.slot
+            and r.status in ('planned', 'triggered', 'issued', 'confirmed', 'escalated')
+            and r.status = 'confirmed' and r.new_certificate_id = c.id)
+        then 1 else 0 end`.as('is_new'),
     )
     .where(sql<boolean>`c.status in ('issued', 'confirmed')`)
     .limit(p.limit)
@@ -116,5 +127,6 @@ function toDue(row: Row): DueCertificate {
     site: row.site,
     deviceState: row.state,
     isHandled: row.is_handled === 1,
+    isNew: row.is_new === 1,
   }
 }

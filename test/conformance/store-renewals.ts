@@ -21,6 +21,7 @@ import {
   dueRenewals,
   findOpenRenewal,
   insertPlannedRenewals,
+  lockOpenRenewal,
   lockOpenRenewalsOf,
   updateRenewal,
   updateRenewals,
@@ -244,5 +245,20 @@ function lists(open: StoreOpener): void {
     )
     const paged = [...(await page(begin, 3)), ...(await page(all[2] ?? begin, 3))]
     assert.deepEqual(paged, all)
+    // the way to a certificate that is in use does not stand in the way of the next one, that of another one does
+    await store.transaction(async (tx) => {
+      const held = await lockOpenRenewal(tx, id(1), 'default')
+      assert.ok(held && first)
+      await updateRenewal(tx, held, { status: 'confirmed', newCertificateId: first })
+    })
+    const [confirmed] = await page(begin, 1)
+    assert.deepEqual([confirmed?.isHandled, confirmed?.isNew], [false, true])
+    await store.transaction(async (tx) => {
+      const held = await lockOpenRenewal(tx, id(1), 'default')
+      assert.ok(held)
+      await updateRenewal(tx, held, { newCertificateId: 99_999 as CertificateId })
+    })
+    const [other] = await page(begin, 1)
+    assert.deepEqual([other?.isHandled, other?.isNew], [true, false])
   })
 }

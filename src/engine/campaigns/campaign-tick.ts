@@ -15,6 +15,7 @@ import {
 import { unfinishedTargets, waitingTargets } from '../../store/campaign-targets.ts'
 import type { RenewalRecord } from '../../store/renewal-record.ts'
 import { updateRenewals, type RenewalChange } from '../../store/renewals.ts'
+import { findRetirement } from '../../store/retirements.ts'
 import type { Tx } from '../../store/schema.ts'
 import { actors, fact, recordFacts, subjects, type FactAction, type FactDetails } from '../audit/audit.ts'
 import { admissionOf, openSites } from './campaign-admission.ts'
@@ -232,7 +233,7 @@ async function admitChunk(
     const admission = admissionOf(target, definition.selection, now)
     if ('abandon' in admission)
       await abandonRenewal(tx, before, { reason: admission.abandon, actor: campaignActor }, now)
-    else changes.push({ before, change: admission.change })
+    else changes.push({ before, change: await endedAlready(tx, before, admission.change, now) })
     if ('change' in admission && admission.change.status === undefined) admitted++
   }
   await updateRenewals(tx, changes)
@@ -244,6 +245,19 @@ async function admitChunk(
     isEnough: admitted >= budget.devices,
     lastId: isLast ? null : (targets.at(-1)?.renewal.id ?? null),
   }
+}
+
+/** A device that renewed before its target was written down may be through with it: nothing is left to be retired. */
+async function endedAlready(
+  tx: Tx,
+  { certificateId }: RenewalRecord,
+  change: RenewalChange,
+  now: Instant,
+): Promise<RenewalChange> {
+  if (change.status !== 'confirmed') return change
+  const retirement = await findRetirement(tx, certificateId)
+  if (retirement !== null) return { ...change, newCertificateId: retirement.replacedBy }
+  return { ...change, status: 'retired', endedAt: now }
 }
 
 /** Every open state but `confirmed`: what is in use stays, and goes on to the retirement of the old one. */

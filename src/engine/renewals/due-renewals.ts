@@ -10,6 +10,7 @@ import { insertPlannedRenewals, type NewRenewal } from '../../store/renewals.ts'
 import { isClockTrusted } from './clock-guard.ts'
 import type { Engine } from '../context.ts'
 import type { Fence, Job } from '../jobs.ts'
+import { renewalRetired } from './renewal-events.ts'
 import { renewalDueAt } from './renewal-hint.ts'
 
 /** Certificates in one unit of work. */
@@ -54,9 +55,15 @@ export async function sweepPage(
   return await engine.store.transaction(async (tx) => {
     await fence(tx)
     const certificates = await certificatesByEnd(tx, { after, to, limit: page })
-    const due = certificates.flatMap((certificate) =>
-      own.has(certificate.issuerId) ? (renewalOf(engine, certificate, now) ?? []) : [],
-    )
+    const due: NewRenewal[] = []
+    for (const certificate of certificates) {
+      const renewal = own.has(certificate.issuerId) ? renewalOf(engine, certificate, now) : null
+      if (renewal === null) continue
+      // with lives of days the grace of the old one outlives the beginning of the next renewal: it goes its own way
+      const { id, deviceId, slot } = certificate
+      if (certificate.isNew) await renewalRetired(tx, { deviceId, slot, replacedBy: id }, now)
+      due.push(renewal)
+    }
     const leftOut = await insertPlannedRenewals(tx, due)
     const last = certificates.at(-1)
     const isEnd = last === undefined || certificates.length < page

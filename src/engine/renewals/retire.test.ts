@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { dayMs, minuteMs } from '../../base/clock.ts'
-import type { DeviceId } from '../../base/id.ts'
+import type { DeviceId, IssuerId } from '../../base/id.ts'
 import { setStatus } from '../../store/certificates.ts'
 import { findCertificate } from '../../store/inventory.ts'
 import { renewalsOfDevice } from '../../store/renewal-lists.ts'
@@ -91,6 +91,55 @@ forEachEngine((start) => {
     await daysPass(app, 10)
     assert.equal(await statusOf(app, old), 'confirmed')
     await see(app, used)
+    await daysPass(app, 7)
+    assert.equal(await statusOf(app, old), 'superseded')
+  })
+
+  test('a certificate that has ended has no grace, even when it was the last one that was seen', async () => {
+    const app = await start()
+    const { old } = await renewed(app)
+    await app.clock.advance(minuteMs)
+    await see(app, old)
+    const endsIn = Math.floor((old.record.notAfter - app.clock.now()) / dayMs)
+    await daysPass(app, endsIn)
+    assert.equal(await statusOf(app, old), 'confirmed')
+    await daysPass(app, 1)
+    assert.equal(await statusOf(app, old), 'superseded')
+    const [renewal] = await renewalsOfDevice(app.engine.store.db, 'SN-1' as DeviceId, 1)
+    assert.equal(renewal?.status, 'retired')
+  })
+
+  test('a life that is shorter than two graces: the next renewal is opened all the same', async () => {
+    const app = await start({
+      profiles: [
+        {
+          name: 'weekly-life',
+          issuer: 'issuing' as IssuerId,
+          validityMs: 7 * dayMs,
+          renewBeforeMs: 4 * dayMs,
+          renewExpiredForMs: 30 * dayMs,
+          connectivity: 'always-on',
+        },
+      ],
+    })
+    const { engine, clock } = app
+    const old = await enrolDevice(engine, 'SN-1', { profile: 'weekly-life' })
+    await clock.advance(windowOpensAt(engine, old) - clock.now())
+    await openDueRenewals(dayMs).run(engine, clock.now(), signal, noFence)
+    const used = await renew(engine, old)
+    await see(app, used)
+    await clock.advance(windowOpensAt(engine, used) - minuteMs - clock.now())
+    await openDueRenewals(dayMs).run(engine, clock.now(), signal, noFence)
+    assert.equal((await renewalsOfDevice(engine.store.db, 'SN-1' as DeviceId, 9)).length, 1)
+    await clock.advance(minuteMs)
+    await openDueRenewals(dayMs).run(engine, clock.now(), signal, noFence)
+    const renewals = await renewalsOfDevice(engine.store.db, 'SN-1' as DeviceId, 9)
+    assert.deepEqual(renewals.map(({ certificateId, status }) => [certificateId, status]).sort(), [
+      [old.record.id, 'retired'],
+      [used.record.id, 'planned'],
+    ])
+    // the grace of the old one is what it was
+    assert.equal(await statusOf(app, old), 'confirmed')
     await daysPass(app, 7)
     assert.equal(await statusOf(app, old), 'superseded')
   })

@@ -2,7 +2,7 @@
  * Retirement: a certificate whose successor is in use works on for a grace, then it is superseded and refused. Never while
  * it is the last one that the device can use.
  */
-import { dayMs, minuteMs, type Instant } from '../../base/clock.ts'
+import { dayMs, minuteMs, secondMs, type Instant } from '../../base/clock.ts'
 import type { CertificateId } from '../../base/id.ts'
 import type { CertificateRecord } from '../../store/certificate-record.ts'
 import { setStatus } from '../../store/certificates.ts'
@@ -48,15 +48,21 @@ export async function retireLater(engine: Engine, tx: Tx, succession: Succession
   if (deviceId === null) return true
   await insertRetirements(
     tx,
-    older.map(({ id, slot }) => ({
-      certificateId: id,
+    older.map((one) => ({
+      certificateId: one.id,
       deviceId,
-      slot,
+      slot: one.slot,
       replacedBy: by.id,
-      dueAt: at + graceMs,
+      // what is of no use any more needs no grace
+      dueAt: Math.min(at + graceMs, endOf(engine, one)),
     })),
   )
   return older.length === 0
+}
+
+/** From when on nothing can be done with it, not even a late renewal: notAfter is inclusive and counts whole seconds. */
+function endOf({ settings }: Engine, { notAfter, profile }: CertificateRecord): Instant {
+  return notAfter + (settings.profiles.get(profile ?? '')?.renewExpiredForMs ?? 0) + secondMs
 }
 
 function graceOf({ settings }: Engine, { profile }: CertificateRecord): number {
@@ -108,8 +114,10 @@ async function retireOne(engine: Engine, tx: Tx, retirement: RetirementRecord, n
     await renewalUndone(tx, retirement, actors.job(retireCertificates.name), now)
     return
   }
-  if (await hasFallenBack(tx, one.id, by)) {
-    await postponeRetirement(tx, certificateId, now + Math.max(graceOf(engine, by), dayMs))
+  const endsAt = endOf(engine, one)
+  if (now < endsAt && (await hasFallenBack(tx, one.id, by))) {
+    const later = now + Math.max(graceOf(engine, by), dayMs)
+    await postponeRetirement(tx, certificateId, Math.min(later, endsAt))
     return
   }
   await supersede(tx, one, by, now, actors.job(retireCertificates.name))
