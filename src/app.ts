@@ -113,6 +113,7 @@ function engineSettings(config: Config): EngineSettings {
     campaigns: config.campaigns,
     sites: config.sites,
     crl: config.crl,
+    approval: config.approval,
   }
 }
 

@@ -6,8 +6,10 @@ import { Refusal } from '../base/errors.ts'
 import { writeFileAtomically } from '../base/file.ts'
 import type { IssuerId } from '../base/id.ts'
 import { defaultRootId, matterPaiId } from '../engine/issuing/default-profiles.ts'
-import { createIssuer, issuerChain } from '../engine/issuing/issuer.ts'
+import { issuerChain } from '../engine/issuing/issuer.ts'
+import { addIssuer } from '../engine/issuing/issuer-proposal.ts'
 import type { IssuerKind } from '../engine/issuing/issuer-plan.ts'
+import { needsApproval } from '../engine/proposals/approval-rule.ts'
 import { parseCertificate } from '../pki/certificate.ts'
 import { keyAlgorithms, type KeyAlgorithm } from '../pki/key.ts'
 import { encodePem } from '../pki/pem.ts'
@@ -18,6 +20,7 @@ import type { CliContext } from './context.ts'
 import { addExamples } from './examples.ts'
 import { durationOption, given, issuerIdArgument } from './options.ts'
 import type { Json } from './output.ts'
+import { fileProposal } from './proposal.ts'
 import { formatFields, type Column } from './table.ts'
 import { day } from './time.ts'
 
@@ -197,17 +200,21 @@ async function create(
   if (isKnown)
     throw new Refusal('already-exists', `there is a CA ${id} already; see: perennial ca show ${id}`)
   const { parent = usualParents[kind] ?? null, subject, key, validity } = options
-  const record = await createIssuer(engine, {
+  const input = {
     id,
     kind,
     parentId: parent,
     keyAlgorithm: key,
-    actor: commandLineActor(),
     ...given({
       subject: subject ?? matterSubject(kind, engine.settings.organization, options),
       validityMs: validity,
     }),
-  })
+  }
+  if (needsApproval(engine, 'issuer-create')) {
+    await fileProposal(cli, { kind: 'issuer-create', payload: input })
+    return
+  }
+  const record = await addIssuer(engine, { ...input, actor: commandLineActor() })
   cli.output.answer({
     json: issuerJson(record),
     text: () => `Created ${record.kind} ${record.id}, ${record.subject}, until ${day(record.notAfter)}.`,

@@ -136,6 +136,12 @@ export const nouns: readonly Noun[] = [
     load: async () => (await import('./revoke.ts')).registerRevoke,
   },
   {
+    name: 'proposal',
+    summary: 'acts that wait for a second person: list, show, approve, reject',
+    group: authority,
+    load: async () => (await import('./proposal.ts')).registerProposal,
+  },
+  {
     name: 'crl',
     summary: 'list, show, export and compare certificate revocation lists',
     group: authority,

@@ -4,10 +4,12 @@ import { iso } from '../base/clock.ts'
 import { Refusal } from '../base/errors.ts'
 import type { DeviceId, IssuerId, SerialNumber } from '../base/id.ts'
 import { certificatesBySerial, deviceDetails, type CertificateRow } from '../engine/inventory/inventory.ts'
+import { needsApproval } from '../engine/proposals/approval-rule.ts'
 import { deviceReasons, fleetWords, parseReason } from '../engine/revocation/revocation-words.ts'
 import { ownIssuers, revokeCertificate, revokeDevice, type Revoked } from '../engine/revocation/revoke.ts'
 import {
   cancelRevocation,
+  countForApproval,
   orderRevocation,
   previewRevocation,
   revocationBatches,
@@ -28,6 +30,7 @@ import {
   wholeNumber,
 } from './options.ts'
 import type { Json } from './output.ts'
+import { fileProposal } from './proposal.ts'
 import { instant } from './time.ts'
 
 type Reason = ReturnType<typeof parseReason>
@@ -253,6 +256,12 @@ async function runBatch(cli: CliContext, options: BatchOptions): Promise<void> {
   if (dryRun || !yes) {
     showPreview(cli, preview, options)
     if (!dryRun) throw new Refusal('invalid-input', 'nothing was revoked: add --yes to do it')
+    return
+  }
+  if (needsApproval(engine, 'revoke-batch', await countForApproval(engine, selection))) {
+    const { reason, note = null } = options
+    const payload = { selection, reason, note, delayMs: delay }
+    await fileProposal(cli, { kind: 'revoke-batch', payload, why: note })
     return
   }
   let state = await orderRevocation(engine, { ...orderOf(options), selection, delayMs: delay })

@@ -3,6 +3,7 @@
  * entries and have their own schema in `profiles.ts`.
  */
 import { choice, choices, duration, flag, integer, list, optionalText, section, text } from './knob.ts'
+import { approvalSection } from './approval-section.ts'
 import { crlSection } from './crl-section.ts'
 import { mqttSection } from './mqtt-section.ts'
 import { renewalSection } from './renewal-section.ts'
@@ -206,6 +207,7 @@ export const schema = section('Configuration of a Perennial installation.', {
   campaigns: campaignsSection,
   sightings: sightingsSection,
   crl: crlSection,
+  approval: approvalSection,
 
   recovery: section('After a crash.', {
     abandonAfter: duration({

@@ -11,6 +11,7 @@ import type { NoteSigner } from './audit/signed-note.ts'
 import type { CampaignSettings, Site } from './campaigns/campaign-settings.ts'
 import type { EnrollOutcome } from './issuing/enroll.ts'
 import type { Ladder } from './renewals/ladder.ts'
+import type { ApprovalSettings } from './proposals/approval-rule.ts'
 import { createIssuerCache, type IssuerCache } from './issuing/issuer-cache.ts'
 import type { Authority, FaultInjector, TriggerChannel, TriggerKind } from './ports.ts'
 import type { Profile } from './issuing/profile.ts'
@@ -42,6 +43,8 @@ export interface EngineSettings {
   /** How long a repeat waits for the request that it repeats, when that one is at work in another process. */
   readonly repeatWaitMs: number
   readonly renewal: RenewalSettings
+  /** Absent: nothing needs a second person. */
+  readonly approval?: ApprovalSettings
   /** Absent: `defaultCrlSettings`. */
   readonly crl?: CrlSettings
   /**

@@ -10,6 +10,8 @@ import { recoverReservations } from '../engine/issuing/recover.ts'
 import { renewalsJob } from '../engine/renewals/renewals.ts'
 import { retractionHandler } from '../engine/renewals/retraction.ts'
 import { retireCertificates } from '../engine/renewals/retire.ts'
+import { proposalKinds } from '../engine/proposals/proposal-kinds.ts'
+import { expireProposalsJob, proposalHandler } from '../engine/proposals/proposal.ts'
 import { revocationJob } from '../engine/revocation/revoke-batch.ts'
 import { sealJob } from '../engine/audit/seal.ts'
 import { writeSightings } from '../engine/renewals/sighting.ts'
@@ -26,7 +28,8 @@ export function platformJobs({ config }: App): Job[] {
     openDueRenewals(config.renewal.sweepIntervalMs),
     renewalsJob(config.renewal.tickIntervalMs),
     ...triggerJobs(secondMs),
-    taskJob([retractionHandler], 10 * secondMs),
+    taskJob([retractionHandler, proposalHandler(proposalKinds)], 2 * secondMs),
+    expireProposalsJob,
     retireCertificates,
     forgetRetired(),
     revocationJob,

@@ -8,6 +8,7 @@ import { fingerprints } from './migrations/0003-fingerprints.ts'
 import { revocation } from './migrations/0004-revocation.ts'
 import { campaignCounts } from './migrations/0005-campaign-counts.ts'
 import { forgetting } from './migrations/0006-forgetting.ts'
+import { cases } from './migrations/0007-cases.ts'
 import type { Db, Engine, Tx } from './schema.ts'
 
 const migrations: Readonly<Record<string, (engine: Engine) => string[]>> = {
@@ -17,6 +18,7 @@ const migrations: Readonly<Record<string, (engine: Engine) => string[]>> = {
   '0004-revocation': revocation,
   '0005-campaign-counts': campaignCounts,
   '0006-forgetting': forgetting,
+  '0007-cases': cases,
 }
 
 export interface SchemaVersion {

@@ -40,6 +40,7 @@ export interface Schema {
   crls: CrlTable
   crl_parts: { crl_id: number; part: number; bytes: Uint8Array }
   revocation_batches: RevocationBatchTable
+  proposals: ProposalTable
 }
 
 export interface IssuerTable {
@@ -301,5 +302,26 @@ export interface RevocationBatchTable {
   created_at: number
   /** Not before: the undo window. */
   starts_at: number
+  ended_at: number | null
+}
+
+export interface ProposalTable {
+  id: Generated<number>
+  kind: string
+  /** Canonical JSON. */
+  payload: string
+  /** What it would do, in a line for people. */
+  summary: string
+  why: string | null
+  state: string
+  requested_by: string
+  requested_at: number
+  expires_at: number
+  decided_by: string | null
+  decided_at: number | null
+  /** What the one who decided had to say. */
+  note: string | null
+  /** What came of it. */
+  outcome: string | null
   ended_at: number | null
 }

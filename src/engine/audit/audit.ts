@@ -45,6 +45,12 @@ export const factActions = [
   'revocation.finished',
   'revocation.cancelled',
   'crl.published',
+  'proposal.opened',
+  'proposal.approved',
+  'proposal.rejected',
+  'proposal.expired',
+  'proposal.done',
+  'proposal.failed',
   'device-key.generated',
   'key.blocked',
   'key.unblocked',
@@ -95,6 +101,7 @@ export const subjects = {
   /** For whom: a device, or many (`meter-*`). */
   bundle: (device: string) => `bundle:${device}`,
   revocation: (id: number) => `revocation:${id}`,
+  proposal: (id: number) => `proposal:${id}`,
 } as const
 
 export type FactDetails = Readonly<Record<string, CanonicalValue | undefined>>

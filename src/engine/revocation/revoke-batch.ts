@@ -21,6 +21,7 @@ import {
 import { fact, recordFacts, subjects } from '../audit/audit.ts'
 import type { Engine } from '../context.ts'
 import type { Job } from '../jobs.ts'
+import { approvalSettings, requireApproval, type ApprovedProposal } from '../proposals/approval-rule.ts'
 import { ownIssuers, revokeDeviceIn, type RevocationOrder } from './revoke.ts'
 
 export type { RevocationBatch }
@@ -69,12 +70,15 @@ export interface BatchOrder extends RevocationOrder {
   readonly selection: RevocationSelection
   /** It begins this long from now, and until then it can be cancelled without a trace on any device; default 0. */
   readonly delayMs?: number
+  /** Where the policy asks for a second person. */
+  readonly approved?: ApprovedProposal
 }
 
-/** Puts the order on record. @throws Refusal `invalid-input` for an empty selection */
+/** Puts the order on record. @throws Refusal `invalid-input` for an empty selection, `proposal-needed` */
 export async function orderRevocation(engine: Engine, order: BatchOrder): Promise<RevocationBatch> {
-  const { selection, reason, note = null, actor, delayMs = 0 } = order
+  const { selection, reason, note = null, actor, delayMs = 0, approved } = order
   requireSelection(selection)
+  requireApproval(engine, 'revoke-batch', { devices: await countForApproval(engine, selection), approved })
   const now = engine.clock.now()
   const id = await engine.store.transaction(async (tx) => {
     const number = await insertRevocationBatch(tx, {
@@ -92,12 +96,33 @@ export async function orderRevocation(engine: Engine, order: BatchOrder): Promis
         action: 'revocation.ordered',
         subject: subjects.revocation(number),
         ...(note === null ? {} : { reason: note }),
-        details: { selection: { ...selection }, reason },
+        details: {
+          selection: { ...selection },
+          reason,
+          ...(approved === undefined ? {} : { proposal: approved.id, approvedBy: approved.approvedBy }),
+        },
       }),
     )
+    await approved?.settle(tx, `revocation ${number}`)
     return number
   })
   return await requireBatch(engine, id)
+}
+
+/** Devices that fit, but no more than the policy asks for. */
+export async function countForApproval(
+  { store, settings }: Engine,
+  selection: RevocationSelection,
+): Promise<number> {
+  const { fromDevices } = approvalSettings(settings)
+  let counted = 0
+  for (let after: string | null = null; counted < fromDevices;) {
+    const page = await listDevices(store.db, { filter: selection, after, limit: 1_000 })
+    counted += page.rows.length
+    if (page.next === null) break
+    after = page.next
+  }
+  return counted
 }
 
 /** Stops a batch. What it has revoked stays revoked. @throws Refusal `not-found`, `invalid-input` when it has ended */

@@ -241,6 +241,25 @@ CREATE TABLE leases (
 
 CREATE TABLE meta (key text primary key, value text not null) strict, without rowid;
 
+CREATE TABLE proposals (
+  id integer primary key,
+  kind text not null,
+  payload text not null,
+  summary text not null,
+  why text,
+  state text not null check (state in ('open', 'approved', 'rejected', 'expired', 'done', 'failed')),
+  requested_by text not null,
+  requested_at integer not null,
+  expires_at integer not null,
+  decided_by text,
+  decided_at integer,
+  note text,
+  outcome text,
+  ended_at integer
+) strict;
+
+CREATE INDEX proposals_open on proposals (expires_at, id) where state = 'open';
+
 CREATE TABLE renewal_attempts (
   id integer primary key,
   renewal_id integer not null,

@@ -1,0 +1,66 @@
+/** Revocations as proposals. What is stored is what was asked: the selection, not the devices that fit it today. */
+import { formatDuration } from '../../base/duration.ts'
+import { Refusal } from '../../base/errors.ts'
+import { isRevocationReason, type RevocationReason } from '../../pki/revocation-reason.ts'
+import { proposalKind } from '../proposals/proposal.ts'
+import { orderRevocation, previewRevocation, type RevocationSelection } from './revoke-batch.ts'
+
+export interface BatchPayload {
+  readonly selection: RevocationSelection
+  readonly reason: RevocationReason
+  readonly note: string | null
+  readonly delayMs: number
+}
+
+export const batchRevocation = proposalKind<BatchPayload>({
+  kind: 'revoke-batch',
+  parse: parseBatch,
+  async summary(engine, { selection, reason, delayMs }) {
+    const { devices, certificates } = await previewRevocation(engine, selection)
+    const words = Object.entries(selection).map(([name, value]) => `${name} ${value}`)
+    const when = delayMs === 0 ? '' : `, ${formatDuration(delayMs)} after the approval`
+    return `revoke ${certificates} certificates of ${devices} devices (${words.join(', ')}; ${reason})${when}`
+  },
+  async run(engine, payload, approved) {
+    const { id } = await orderRevocation(engine, { ...payload, actor: approved.requestedBy, approved })
+    return `revocation ${id}`
+  },
+})
+
+const selectionKeys = ['batch', 'cohort', 'site', 'profile', 'connectivity'] as const
+
+function parseBatch(payload: unknown): BatchPayload {
+  const { selection, reason, note, delayMs } = membersOf(payload)
+  const given = membersOf(selection)
+  const unknown = Object.keys(given).find((key) => !selectionKeys.some((known) => known === key))
+  if (unknown !== undefined) throw new Refusal('invalid-input', `a selection has no "${unknown}"`)
+  const texts = Object.entries(given).map(([key, value]) => [key, textOf(value, `selection.${key}`)])
+  return {
+    selection: Object.fromEntries(texts) as RevocationSelection,
+    reason: reasonOf(reason),
+    note: note === null || note === undefined ? null : textOf(note, 'note'),
+    delayMs: delayOf(delayMs),
+  }
+}
+
+export function membersOf(value: unknown): Readonly<Record<string, unknown>> {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value))
+    return value as Readonly<Record<string, unknown>>
+  throw new Refusal('invalid-input', 'a proposal to revoke is an object with selection and reason')
+}
+
+export function reasonOf(value: unknown): RevocationReason {
+  if (typeof value === 'string' && isRevocationReason(value) && value !== 'removeFromCRL') return value
+  throw new Refusal('invalid-input', 'reason is a name of RFC 5280 §5.3.1, such as keyCompromise')
+}
+
+export function textOf(value: unknown, name: string): string {
+  if (typeof value === 'string' && value !== '' && value.length <= 1_000) return value
+  throw new Refusal('invalid-input', `${name} is a text of 1 to 1,000 characters`)
+}
+
+function delayOf(value: unknown): number {
+  if (value === undefined) return 0
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value
+  throw new Refusal('invalid-input', 'delayMs is a whole number of milliseconds')
+}
