@@ -23,7 +23,7 @@ before(async () => {
 })
 
 suite('an act that needs a second person', () => {
-  const env = { PERENNIAL_APPROVAL__REQUIRE: '["revoke-batch","issuer-create"]' }
+  const env = { PERENNIAL_APPROVAL__REQUIRE: 'revoke-batch,issuer-create' }
 
   test('is filed and not done, and its author cannot allow it', async () => {
     await json('device add SN-1 --profile industrial --site Ulm')
@@ -46,7 +46,7 @@ suite('an act that needs a second person', () => {
       [1],
     )
     const shown = await perennial('proposal show 1')
-    assert.match(shown.stdout, /revoke 0 certificates of 1 devices \(site Ulm; keyCompromise\)/)
+    assert.match(shown.stdout, /revoke 0 certificates of 1 device \(site Ulm; keyCompromise\)/)
   })
 
   test('is done at once where nothing asks for a second person', async () => {

@@ -19,7 +19,8 @@ export const batchRevocation = proposalKind<BatchPayload>({
     const { devices, certificates } = await previewRevocation(engine, selection)
     const words = Object.entries(selection).map(([name, value]) => `${name} ${value}`)
     const when = delayMs === 0 ? '' : `, ${formatDuration(delayMs)} after the approval`
-    return `revoke ${certificates} certificates of ${devices} devices (${words.join(', ')}; ${reason})${when}`
+    const what = `${counted(certificates, 'certificate')} of ${counted(devices, 'device')}`
+    return `revoke ${what} (${words.join(', ')}; ${reason})${when}`
   },
   async run(engine, payload, approved) {
     const { id } = await orderRevocation(engine, { ...payload, actor: approved.requestedBy, approved })
@@ -63,4 +64,8 @@ function delayOf(value: unknown): number {
   if (value === undefined) return 0
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value
   throw new Refusal('invalid-input', 'delayMs is a whole number of milliseconds')
+}
+
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`
 }
