@@ -1,8 +1,8 @@
 /** Runs the roles of an installation in this process, and its TLS workers beside it. */
 import { createServer } from 'node:http'
-import { createAdminServer } from './api/server.ts'
 import { Metrics, type MetricsSnapshot } from './api/metrics.ts'
 import type { App } from './app.ts'
+import { Refusal } from './base/errors.ts'
 import type { Environment, Role } from './config.ts'
 import { createJobs, type Job, type Jobs } from './engine/jobs.ts'
 import { checkSealedTree } from './engine/audit/seal.ts'
@@ -208,7 +208,9 @@ async function startAdmin(
   { est, mqtt, jobs, metrics, stopping }: AdminParts,
 ): Promise<{ port: number; close: () => Promise<void> }> {
   const { engine, config } = app
-  const server = createAdminServer({
+  // Loaded here: the schemas of the API take longer to load than a process without it to start.
+  const { createAdminServer } = await import('./api/server.ts')
+  const server = await createAdminServer({
     version,
     healthChecks: healthChecks(app, {
       isStopping: () => stopping.signal.aborted,
@@ -217,6 +219,7 @@ async function startAdmin(
       jobs,
     }),
     snapshots: async () => [await metrics.snapshot(), ...((await est?.snapshots()) ?? [])],
+    rest: { engine, authenticate: refuseAll },
   })
   const { host, port } = config.admin
   await server.ready()
@@ -228,6 +231,11 @@ async function startAdmin(
       await server.close()
     },
   }
+}
+
+/** There are no operators yet, so nobody is one. */
+async function refuseAll(): Promise<never> {
+  throw new Refusal('unauthenticated', 'the REST API needs an operator, and none is set up')
 }
 
 interface Started {

@@ -19,26 +19,26 @@ const broken: HealthCheck = {
   },
 }
 
-function server(healthChecks: readonly HealthCheck[], metrics: readonly Metrics[] = []) {
+async function server(healthChecks: readonly HealthCheck[], metrics: readonly Metrics[] = []) {
   const snapshots = () => Promise.all(metrics.map((each) => each.snapshot()))
-  return createAdminServer({ version: '1.2.3', healthChecks, snapshots })
+  return await createAdminServer({ version: '1.2.3', healthChecks, snapshots, rest: null })
 }
 
 test('livez answers as long as the process does', async () => {
-  const answer = await server([broken]).inject('/livez')
+  const answer = await (await server([broken])).inject('/livez')
   assert.equal(answer.statusCode, 200)
   assert.equal(answer.body, 'ok\n')
 })
 
 test('readyz is 200 when every check passes and 503 when one fails', async () => {
-  assert.equal((await server([fine]).inject('/readyz')).statusCode, 200)
-  const failing = await server([fine, refusing]).inject('/readyz')
+  assert.equal((await (await server([fine])).inject('/readyz')).statusCode, 200)
+  const failing = await (await server([fine, refusing])).inject('/readyz')
   assert.equal(failing.statusCode, 503)
   assert.doesNotMatch(failing.body, /issuer x/)
 })
 
 test('readyz?verbose names each check; a refusal says why, anything else could hold a secret and does not', async () => {
-  const { body } = await server([fine, refusing, broken]).inject('/readyz?verbose')
+  const { body } = await (await server([fine, refusing, broken])).inject('/readyz?verbose')
   assert.match(body, /^\[\+\] store ok$/m)
   assert.match(body, /^\[-\] issuers failed: the key of issuer x cannot be found$/m)
   assert.match(body, /^\[-\] queue failed: internal error, see the log$/m)
@@ -55,7 +55,7 @@ test('metrics of all processes are summed; build and issuer are not', async () =
   main.answered('est', 'simpleenroll', 'issued', 0.004)
   worker.answered('est', 'simpleenroll', 'issued', 0.02)
   other.answered('est', 'simpleenroll', 'too-early', 0.001)
-  const { body, headers } = await server([], [main, worker, other]).inject('/metrics')
+  const { body, headers } = await (await server([], [main, worker, other])).inject('/metrics')
   assert.match(headers['content-type'] as string, /^text\/plain/)
   assert.match(
     body,
@@ -70,12 +70,12 @@ test('metrics of all processes are summed; build and issuer are not', async () =
 })
 
 test('version says what is running', async () => {
-  const answer = await server([]).inject('/version')
+  const answer = await (await server([])).inject('/version')
   const { node, openssl } = process.versions
   assert.deepEqual(answer.json(), { version: '1.2.3', node, openssl })
 })
 
 test('anything else is 404', async () => {
-  assert.equal((await server([]).inject('/')).statusCode, 404)
-  assert.equal((await server([]).inject({ url: '/livez', method: 'POST' })).statusCode, 404)
+  assert.equal((await (await server([])).inject('/')).statusCode, 404)
+  assert.equal((await (await server([])).inject({ url: '/livez', method: 'POST' })).statusCode, 404)
 })

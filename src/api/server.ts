@@ -1,25 +1,52 @@
-/** The admin endpoint on loopback: health, metrics, version. Later the REST API and the dashboard. */
+/** The admin endpoint on loopback: health, metrics, version, and the REST API. */
 import { fastify, type FastifyInstance } from 'fastify'
+import type { Engine } from '../engine/context.ts'
+import type { Authenticate } from './caller.ts'
+import { mountDocuments } from './documents.ts'
 import { checkHealth, formatHealth, type HealthCheck } from './health.ts'
+import { bodyLimit } from './json-body.ts'
 import { type MetricsSnapshot, renderMetrics } from './metrics.ts'
+import { mountRest } from './rest.ts'
+import { routes as allRoutes } from './routes.ts'
+import type { Route } from './route.ts'
 
 export interface AdminServerOptions {
   readonly version: string
   readonly healthChecks: readonly HealthCheck[]
   /** Metrics of every process of this installation on this machine. */
   readonly snapshots: () => Promise<readonly MetricsSnapshot[]>
+  readonly rest: RestParts | null
+}
+
+/** What the REST API needs; null where only health and metrics are served. */
+export interface RestParts {
+  readonly engine: Engine
+  readonly authenticate: Authenticate
+  /** Default: all of routes.ts. */
+  readonly routes?: readonly Route[]
 }
 
 const plainText = 'text/plain; charset=utf-8'
 
 /** Not listening yet. */
-export function createAdminServer(options: AdminServerOptions): FastifyInstance {
+export async function createAdminServer(options: AdminServerOptions): Promise<FastifyInstance> {
   const app = fastify({
     logger: false,
-    bodyLimit: 1_048_576,
+    bodyLimit,
     requestTimeout: 30_000,
     forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: 512 },
   })
+  mountHealth(app, options)
+  if (options.rest) {
+    const { routes = allRoutes } = options.rest
+    await mountDocuments(app, { routes, version: options.version })
+    await mountRest(app, { ...options.rest, routes })
+  }
+  return app
+}
+
+function mountHealth(app: FastifyInstance, options: AdminServerOptions): void {
   app.get('/livez', async (_request, reply) => reply.type(plainText).send('ok\n'))
   app.get<{ Querystring: { verbose?: string } }>('/readyz', async (request, reply) => {
     const report = await checkHealth(options.healthChecks)
@@ -39,5 +66,4 @@ export function createAdminServer(options: AdminServerOptions): FastifyInstance 
     node: process.versions.node,
     openssl: process.versions.openssl,
   }))
-  return app
 }

@@ -57,6 +57,13 @@ export const refusalRules = {
   'profile-unknown': missing,
   'not-found': missing,
   'already-exists': { http: 409, exit: 3 },
+  // the REST API
+  'permission-missing': forbidden,
+  'cross-site': forbidden,
+  'rate-limited': { http: 429, exit: 6 },
+  'precondition-failed': { http: 412, exit: 3 },
+  'precondition-required': { http: 428, exit: 3 },
+  'idempotency-key-reused': { http: 409, exit: 3 },
   // campaigns and their triggers
   'campaign-invalid': request,
   'campaign-state': { http: 409, exit: 3 },

@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { Refusal } from '../base/errors.ts'
 import { loadConfig } from '../config.ts'
-import { didYouMean } from '../config/did-you-mean.ts'
+import { didYouMean } from '../base/did-you-mean.ts'
 import { profileKeys } from '../config/print.ts'
 import type { Profile } from '../engine/issuing/profile.ts'
 import type { CliContext } from './context.ts'

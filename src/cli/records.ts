@@ -1,6 +1,6 @@
 /** Records of CSV, with the header's names as keys, or of JSON Lines: one shape for every import. */
 import { Refusal } from '../base/errors.ts'
-import { didYouMean, normalize } from '../config/did-you-mean.ts'
+import { didYouMean, normalize } from '../base/did-you-mean.ts'
 import { readCsv } from './csv.ts'
 import type { Line, LineSource } from './line-reader.ts'
 

@@ -2,7 +2,7 @@
 import { InvalidArgumentError, Option, type Command } from 'commander'
 import { openApp, type App } from '../app.ts'
 import { roles as allRoles, type Role } from '../config/schema.ts'
-import { didYouMean } from '../config/did-you-mean.ts'
+import { didYouMean } from '../base/did-you-mean.ts'
 import { serve, type Endpoints, type Serving } from '../serve.ts'
 import { recordSettingsChanges, requirePolicy } from '../start-checks.ts'
 import type { CliContext } from './context.ts'

@@ -1,7 +1,7 @@
 /** Given values against the schema: every problem is reported, with its place and what would be right. */
 import { dayMs } from '../base/clock.ts'
 import { formatDuration, parseDuration } from '../base/duration.ts'
-import { didYouMean } from './did-you-mean.ts'
+import { didYouMean } from '../base/did-you-mean.ts'
 import type { DurationKnob, Knob, Loaded, Section } from './knob.ts'
 import type { KeyPath } from './yaml-file.ts'
 

@@ -1,6 +1,6 @@
 /** PERENNIAL_SECTION__KEY variables, matched to keys of the schema. */
 import { readFileSync } from 'node:fs'
-import { didYouMean, normalize } from './did-you-mean.ts'
+import { didYouMean, normalize } from '../base/did-you-mean.ts'
 import type { Knob, Section } from './knob.ts'
 import type { KeyPath } from './yaml-file.ts'
 

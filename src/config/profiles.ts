@@ -13,7 +13,7 @@ import {
 import { defineProfile, profileDefaults, type Profile, type ProfileInput } from '../engine/issuing/profile.ts'
 import { keyAlgorithms } from '../pki/key.ts'
 import { checkMap, type CheckContext, type Problem } from './check.ts'
-import { didYouMean } from './did-you-mean.ts'
+import { didYouMean } from '../base/did-you-mean.ts'
 import { targetsOf, type Target } from './environment.ts'
 import { choice, choices, duration, durationOrNone, flag, list, section, text, type Loaded } from './knob.ts'
 

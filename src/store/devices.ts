@@ -3,6 +3,7 @@ import { Refusal } from '../base/errors.ts'
 import type { Instant } from '../base/clock.ts'
 import type { DeviceId } from '../base/id.ts'
 import { moveLiveCertificates } from './certificates.ts'
+import type { DeviceScope } from './device-scope.ts'
 import { assertLimit, pageOf, type Page, type PageRequest } from './page.ts'
 import { locked, prepared, preparedInsert } from './prepared.ts'
 import { unitEndOf } from './unit-end.ts'
@@ -200,13 +201,27 @@ export interface DeviceFilter {
  */
 export async function listDevices(
   q: Queries,
-  { filter = {}, after, limit }: PageRequest & { readonly filter?: DeviceFilter },
+  {
+    filter = {},
+    scope = null,
+    after,
+    limit,
+  }: PageRequest & { readonly filter?: DeviceFilter; readonly scope?: DeviceScope },
 ): Promise<Page<DeviceRecord>> {
   assertLimit(limit)
   let query = q
     .selectFrom('devices')
     .select(columns)
     .where('id', '>', after ?? '')
+  if (scope !== null) {
+    const { cohorts, sites } = scope
+    query = query.where((is) =>
+      is.or([
+        ...cohorts.map((name) => is('cohort', '=', name)),
+        ...sites.map((name) => is('site', '=', name)),
+      ]),
+    )
+  }
   for (const name of ['cohort', 'batch', 'site', 'profile', 'connectivity', 'state'] as const) {
     const value = filter[name]
     if (value !== undefined) query = query.where(name, '=', value)

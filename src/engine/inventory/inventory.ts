@@ -5,6 +5,7 @@ import type { DeviceId, SerialNumber } from '../../base/id.ts'
 import { listApprovals, type ApprovalRecord } from '../../store/approvals.ts'
 import type { CertificateRecord } from '../../store/certificate-record.ts'
 import { expiryHistogram } from '../../store/counters.ts'
+import { isInScope, type DeviceScope } from '../../store/device-scope.ts'
 import { findDevice, listDevices, type DeviceFilter, type DeviceRecord } from '../../store/devices.ts'
 import {
   findBySerial,
@@ -27,7 +28,7 @@ export type CertificateRow = CertificateRecord & { readonly lastSeenAt: Instant 
 /** In the order of ids. */
 export async function devicePage(
   { store }: Engine,
-  request: PageRequest & { readonly filter?: DeviceFilter },
+  request: PageRequest & { readonly filter?: DeviceFilter; readonly scope?: DeviceScope },
 ): Promise<Page<DeviceRow>> {
   const { rows, next } = await listDevices(store.db, request)
   const seen = await findLastSeen(
@@ -84,11 +85,16 @@ export interface DeviceDetails {
   readonly secret: { readonly expiresAt: Instant; readonly usedAt: Instant | null } | null
 }
 
-/** @throws Refusal `not-found` */
-export async function deviceDetails(engine: Engine, id: DeviceId): Promise<DeviceDetails> {
+/** @throws Refusal `not-found`, also for a device outside the scope: that it exists is not told */
+export async function deviceDetails(
+  engine: Engine,
+  id: DeviceId,
+  scope: DeviceScope = null,
+): Promise<DeviceDetails> {
   const { db } = engine.store
   const device = await findDevice(db, id)
-  if (!device) throw new Refusal('not-found', `device ${id} is not in the inventory`)
+  if (!device || !isInScope(device, scope))
+    throw new Refusal('not-found', `device ${id} is not in the inventory`)
   const seen = await findLastSeen(db, [id])
   const { rows } = await certificatePage(engine, { filter: { deviceId: id }, limit: 1000 })
   const { rows: waiting } = await listApprovals(db, {

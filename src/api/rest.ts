@@ -1,0 +1,210 @@
+/** Puts the routes on a fastify: who asks, whether he may, whether it is well formed; then the handler, then the answer. */
+import { Readable } from 'node:stream'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { Refusal } from '../base/errors.ts'
+import type { Engine } from '../engine/context.ts'
+import { dryRunOf } from '../engine/dry-run.ts'
+import { accessOf } from '../engine/operators/permissions.ts'
+import type { Authenticate } from './caller.ts'
+import { etagOf, isUnchanged, requireMatch } from './etag.ts'
+import { bodyLimit, parseJsonBody } from './json-body.ts'
+import { problemOf, problemType } from './problem.ts'
+import { Answer, StreamedAnswer, type Call, type Route } from './route.ts'
+import { fieldsOf, sparseAnswer } from './sparse.ts'
+import { checkOf, textCheckOf, type Check } from './validate.ts'
+
+export interface RestOptions {
+  readonly engine: Engine
+  readonly routes: readonly Route[]
+  readonly authenticate: Authenticate
+}
+
+export const restPrefix = '/api/v1'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    route?: Route
+  }
+}
+
+/** Below `/api/v1`, in a context of its own: its parsers and its errors are not those of the rest of the port. */
+export async function mountRest(app: FastifyInstance, options: RestOptions): Promise<void> {
+  await app.register(
+    async (scope) => {
+      scope.decorateRequest('access', null)
+      scope.removeAllContentTypeParsers()
+      scope.addContentTypeParser('*', { bodyLimit }, parseBody)
+      scope.setErrorHandler((error, _request, reply) => sendProblem(reply, error, options.engine))
+      scope.setNotFoundHandler((_request, reply) =>
+        sendProblem(reply, new Refusal('not-found', 'there is no such path: see /api/docs'), options.engine),
+      )
+      for (const route of options.routes) mount(scope, route, options)
+      for (const [path, methods] of methodsOf(options.routes)) refuseOthers(scope, path, methods)
+    },
+    { prefix: restPrefix },
+  )
+}
+
+export function sendProblem(reply: FastifyReply, error: unknown, engine: Engine): FastifyReply {
+  const problem = problemOf(error, engine)
+  if (error instanceof Refusal && error.retryAfterMs !== null) {
+    void reply.header('retry-after', String(Math.max(1, Math.ceil(error.retryAfterMs / 1000))))
+  }
+  if (problem.status === 401) void reply.header('www-authenticate', 'Bearer realm="perennial"')
+  return reply
+    .code(problem.status)
+    .header('cache-control', 'no-store')
+    .type(problemType)
+    .send(JSON.stringify(problem))
+}
+
+/** JSON, or for a route that reads streams the stream itself. */
+async function parseBody(request: FastifyRequest, payload: AsyncIterable<Buffer>): Promise<unknown> {
+  const type = (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? ''
+  const { route } = request.routeOptions.config
+  if (route?.streams?.includes(type)) return payload
+  if (type !== 'application/json' || route?.streams !== undefined) {
+    const wanted = route?.streams?.join(' or ') ?? 'application/json'
+    throw new Refusal('unsupported-media-type', `the body must be ${wanted}`)
+  }
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of payload) {
+    size += chunk.byteLength
+    if (size > bodyLimit) throw new Refusal('too-large', `the body is larger than ${bodyLimit} bytes`)
+    chunks.push(chunk)
+  }
+  return parseJsonBody(Buffer.concat(chunks))
+}
+
+interface Checks {
+  readonly params: Check
+  readonly query: Check
+  readonly body: Check | null
+}
+
+function mount(scope: FastifyInstance, route: Route, options: RestOptions): void {
+  const checks: Checks = {
+    params: textCheckOf(route.params, 'path'),
+    query: textCheckOf(route.query, 'query'),
+    body: route.body && checkOf(route.body, 'body'),
+  }
+  scope.route({
+    method: route.method,
+    url: route.path.replace(/\{(\w+)\}/g, ':$1'),
+    config: { route },
+    // Who asks is found out before a byte of the body is read.
+    onRequest: async (request) => {
+      const caller = await options.authenticate(credentialsOf(request))
+      const access = accessOf(caller.grants, route.permission)
+      if (!access.isAllowed || (route.scope === 'fleet' && access.scope !== null)) {
+        throw new Refusal('permission-missing', deniedDetail(route, access.isAllowed))
+      }
+      request.setDecorator('access', { caller, scope: access.scope })
+    },
+    handler: async (request, reply) => {
+      const call = callOf(request, reply, { route, checks, engine: options.engine })
+      const fields = fieldsOf((call.query as { fields?: string }).fields, route.response)
+      const result = await route.handler(call as Call<never, never, never>)
+      return await send(request, reply, { route, result, fields })
+    },
+  })
+}
+
+function credentialsOf(request: FastifyRequest) {
+  const { method, headers, ip } = request
+  return { method, headers, certificate: null, address: ip }
+}
+
+function deniedDetail({ permission }: Route, isScoped: boolean): string {
+  return isScoped
+    ? `this needs ${permission} for the whole fleet, and your roles give it for a part`
+    : `this needs ${permission}, which none of your roles gives`
+}
+
+function callOf(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { route, checks, engine }: { route: Route; checks: Checks; engine: Engine },
+): Call {
+  const { caller, scope } = request.getDecorator<Pick<Call, 'caller' | 'scope'>>('access')
+  const query = checks.query(request.query)
+  const isDryRun = route.dryRun === true && (query as { dryRun?: boolean }).dryRun === true
+  const ifMatch = request.headers['if-match']
+  if (route.ifMatch === true && ifMatch === undefined) {
+    throw new Refusal('precondition-required', 'an edit needs If-Match with the ETag of what you read')
+  }
+  const gone = new AbortController()
+  reply.raw.once('close', () => gone.abort())
+  return {
+    engine: isDryRun ? dryRunOf(engine) : engine,
+    caller,
+    actor: `operator:${caller.name}`,
+    scope,
+    now: engine.clock.now(),
+    params: checks.params(request.params),
+    query,
+    body: bodyOf(request, route, checks),
+    isDryRun,
+    requireMatch: (current) => requireMatch(ifMatch, current),
+    signal: gone.signal,
+  }
+}
+
+function bodyOf(request: FastifyRequest, { streams }: Route, checks: Checks): unknown {
+  if (streams !== undefined) return request.body
+  if (checks.body !== null) return checks.body(request.body)
+  if (request.body === undefined || request.body === null) return null
+  throw new Refusal('malformed', 'this request takes no body')
+}
+
+async function send(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { route, result, fields }: { route: Route; result: unknown; fields: readonly string[] | null },
+): Promise<FastifyReply> {
+  void reply.header('cache-control', 'no-store')
+  if (result instanceof StreamedAnswer) {
+    void reply.headers(result.headers).type(result.contentType)
+    return await reply.send(Readable.from(result.chunks))
+  }
+  if (result instanceof Answer) void reply.headers(result.headers)
+  const value: unknown = result instanceof Answer ? result.value : result
+  const status = route.status ?? (route.response === null ? 204 : 200)
+  void reply.code(status)
+  if (status === 204) return await reply.send()
+  if (route.method === 'GET') {
+    const etag = etagOf(value)
+    void reply.header('etag', etag)
+    if (isUnchanged(request.headers['if-none-match'], etag)) return await reply.code(304).send()
+  }
+  return await reply.type('application/json; charset=utf-8').send(JSON.stringify(sparseAnswer(value, fields)))
+}
+
+function methodsOf(routes: readonly Route[]): Map<string, Set<string>> {
+  const methods = new Map<string, Set<string>>()
+  for (const { path, method } of routes) {
+    const known = methods.get(path) ?? new Set()
+    known.add(method)
+    if (method === 'GET') known.add('HEAD')
+    methods.set(path, known)
+  }
+  return methods
+}
+
+function refuseOthers(scope: FastifyInstance, path: string, methods: ReadonlySet<string>): void {
+  const all = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
+  const others = all.filter((method) => !methods.has(method))
+  if (others.length === 0) return
+  const allow = [...methods].join(', ')
+  scope.route({
+    method: others,
+    url: path.replace(/\{(\w+)\}/g, ':$1'),
+    exposeHeadRoute: false,
+    onRequest: async (_request, reply) => {
+      void reply.header('allow', allow)
+      throw new Refusal('method-not-allowed', `this path takes ${allow}`)
+    },
+    handler: async () => null,
+  })
+}
