@@ -114,6 +114,7 @@ function engineSettings(config: Config): EngineSettings {
     sites: config.sites,
     crl: config.crl,
     approval: config.approval,
+    ocsp: { liveSignaturesPerSecond: config.ocsp.liveSignatures },
   }
 }
 

@@ -6,6 +6,8 @@ import { Refusal } from './base/errors.ts'
 import type { Environment, Role } from './config.ts'
 import { createJobs, type Job, type Jobs } from './engine/jobs.ts'
 import { checkSealedTree } from './engine/audit/seal.ts'
+import { crlAges } from './engine/revocation/crl-watch.ts'
+import { storeAnswers } from './engine/revocation/ocsp-answers.ts'
 import { flushSightings } from './engine/renewals/sighting.ts'
 import type { ServerIdentity } from './protocols/tls-server.ts'
 import { statusHandler, statusLimits } from './protocols/status.ts'
@@ -70,6 +72,7 @@ export async function serve(app: App, options: ServeOptions): Promise<Serving> {
     version: options.version,
     issuers: async () =>
       (await app.engine.issuers.list()).map(({ id, notAfter }) => ({ issuer: id, notAfter })),
+    crls: async () => await crlAges(app.engine, app.engine.clock.now()),
   })
   const stop = async () => {
     stopping.abort()
@@ -83,7 +86,7 @@ export async function serve(app: App, options: ServeOptions): Promise<Serving> {
     const identity = once(() => ensureServerCertificate(app))
     const est = options.roles.includes('est') ? await startEst(app, options, await identity(), metrics) : null
     if (est) started.push(() => est.stop())
-    const status = options.roles.includes('status') ? await startStatus(app) : null
+    const status = options.roles.includes('status') ? await startStatus(app, metrics) : null
     if (status) started.push(() => status.stop(app.config.serve.stopTimeoutMs))
     const isJobNode = options.roles.includes('jobs')
     // A database that was rolled back behind its last checkpoint must not grow a second history.
@@ -93,6 +96,7 @@ export async function serve(app: App, options: ServeOptions): Promise<Serving> {
     const jobs = createJobs(app.engine, [
       ...(est?.isHere || (mqtt && listens) ? workerJobs : []),
       ...(est || (mqtt?.port ?? null) !== null ? [identityJob(app, await identity(), { est, mqtt })] : []),
+      ...(status ? [storeAnswers] : []),
       ...(mqtt?.jobs ?? []),
       ...(isJobNode ? platformJobs(app) : []),
     ])
@@ -184,9 +188,12 @@ async function startEst(
   }
 }
 
-async function startStatus({ engine, config }: App): Promise<Listener> {
+async function startStatus({ engine, config }: App, metrics: Metrics): Promise<Listener> {
+  const answers = new Map<string, number>()
+  metrics.watchOcsp(() => answers)
+  const ocspAnswered = (result: string) => void answers.set(result, (answers.get(result) ?? 0) + 1)
   const server = createServer(serverOptions(statusLimits))
-  serveHttp(server, statusHandler(engine), statusLimits, engine.clock)
+  serveHttp(server, statusHandler(engine, { ocspAnswered }), statusLimits, engine.clock)
   return await listen(
     server,
     { host: config.status.host, port: config.status.port, reusePort: false },

@@ -3,28 +3,42 @@ import { Refusal } from '../base/errors.ts'
 
 export interface HealthCheck {
   readonly name: string
+  /** True: what is wrong is shown, and is no reason to take the process out of the load balancer. */
+  readonly isWarning?: boolean
   /** Resolves when all is well; throws what is wrong. */
   run(): Promise<void>
 }
 
 export interface HealthReport {
   readonly isReady: boolean
-  readonly checks: readonly { readonly name: string; readonly problem: string | null }[]
+  readonly checks: readonly {
+    readonly name: string
+    readonly isWarning: boolean
+    readonly problem: string | null
+  }[]
 }
 
 /** Runs all checks, in parallel; one that fails does not hide the others. */
 export async function checkHealth(checks: readonly HealthCheck[]): Promise<HealthReport> {
   const results = await Promise.all(
-    checks.map(async ({ name, run }) => ({ name, problem: await problemOf(run) })),
+    checks.map(async ({ name, isWarning = false, run }) => ({
+      name,
+      isWarning,
+      problem: await problemOf(run),
+    })),
   )
-  return { isReady: results.every((result) => result.problem === null), checks: results }
+  return {
+    isReady: results.every(({ problem, isWarning }) => problem === null || isWarning),
+    checks: results,
+  }
 }
 
 /** The text of `?verbose`: one line per check. */
 export function formatHealth(report: HealthReport): string {
-  const lines = report.checks.map(({ name, problem }) =>
-    problem === null ? `[+] ${name} ok` : `[-] ${name} failed: ${problem}`,
-  )
+  const lines = report.checks.map(({ name, isWarning, problem }) => {
+    if (problem === null) return `[+] ${name} ok`
+    return isWarning ? `[!] ${name} warning: ${problem}` : `[-] ${name} failed: ${problem}`
+  })
   return [...lines, report.isReady ? 'ready' : 'not ready', ''].join('\n')
 }
 

@@ -12,10 +12,18 @@ export interface IssuerExpiry {
   readonly notAfter: number
 }
 
+export interface CrlNextUpdate {
+  readonly issuer: string
+  readonly kind: string
+  readonly nextUpdate: number
+}
+
 export interface MetricsOptions {
   readonly version: string
   /** Asked at each scrape; given to one process of an installation. */
   readonly issuers?: () => Promise<readonly IssuerExpiry[]>
+  /** The same. */
+  readonly crls?: () => Promise<readonly CrlNextUpdate[]>
 }
 
 /** Asked at each scrape. */
@@ -54,6 +62,7 @@ export class Metrics {
     })
     this.#buildInfo(options.version)
     if (options.issuers) this.#issuerExpiry(options.issuers)
+    if (options.crls) this.#crlNextUpdate(options.crls)
   }
 
   /** @param seconds 0 for an answer given before the body was read: not counted as a latency */
@@ -69,6 +78,21 @@ export class Metrics {
 
   handshakeFailed(): void {
     this.#handshakeFailures.inc()
+  }
+
+  /** @param read answers of this process so far, by result */
+  watchOcsp(read: () => ReadonlyMap<string, number>): void {
+    const counter = new Counter({
+      name: 'perennial_ocsp_answers_total',
+      help: 'OCSP answers by result: signed, nonce, or the name of an OCSP error.',
+      labelNames: ['result'],
+      registers: [],
+      collect() {
+        this.reset()
+        for (const [result, count] of read()) this.inc({ result }, count)
+      },
+    })
+    this.registry.registerMetric(counter)
   }
 
   snapshot(): Promise<MetricsSnapshot> {
@@ -96,6 +120,21 @@ export class Metrics {
       registers: [this.registry],
     })
     info.set({ version, node: process.versions.node, openssl: process.versions.openssl }, 1)
+  }
+
+  #crlNextUpdate(read: () => Promise<readonly CrlNextUpdate[]>): void {
+    const gauge = new Gauge({
+      name: 'perennial_crl_next_update_seconds',
+      help: 'When the oldest CRL of an issuer and kind lapses, epoch seconds: from then on verifiers refuse every device.',
+      labelNames: ['issuer', 'kind'],
+      aggregator: 'min',
+      registers: [],
+      async collect() {
+        this.reset()
+        for (const { issuer, kind, nextUpdate } of await read()) this.set({ issuer, kind }, nextUpdate / 1000)
+      },
+    })
+    this.registry.registerMetric(gauge)
   }
 
   #issuerExpiry(read: () => Promise<readonly IssuerExpiry[]>): void {

@@ -63,8 +63,9 @@ function registerPublished(crl: Command, cli: CliContext): void {
     crl
       .command('publish')
       .description('publish what is due now, where no `perennial serve` does it')
-      .action(async () => publish(cli)),
-    [{ say: 'Before CRLs are carried to a site without a link', run: 'perennial crl publish' }],
+      .option('--anew', 'also those that are not due: with all of their lifetime before them')
+      .action(async ({ anew = false }: { anew?: boolean }) => publish(cli, anew)),
+    [{ say: 'Before CRLs are carried to a site without a link', run: 'perennial crl publish --anew' }],
   )
   addExamples(
     addScopeOptions(crl.command('show').description('show a published CRL').addArgument(issuerArgument()))
@@ -126,9 +127,9 @@ async function list(cli: CliContext, issuer: IssuerId | undefined): Promise<void
   })
 }
 
-async function publish(cli: CliContext): Promise<void> {
+async function publish(cli: CliContext, isAnew: boolean): Promise<void> {
   const { engine } = await cli.app()
-  const published = await publishNow(engine)
+  const published = await publishNow(engine, isAnew)
   cli.output.answer({
     json: { published },
     text: () => (published === 0 ? 'Every CRL is up to date.' : `Published ${published} CRLs.`),

@@ -12,7 +12,7 @@ export const crlSection = section(
     }),
     lifetime: duration({
       description:
-        'From thisUpdate to nextUpdate. Verifiers refuse every device once their CRL is older, so it covers more than one period. The publisher may be down that long, or a verifier without a link.',
+        'From its publication to nextUpdate. Verifiers refuse every device once their CRL is older, so it covers more than one period. The publisher may be down that long, or a verifier without a link.',
       shortest: '1h',
       longest: '365d',
       default: '7d',

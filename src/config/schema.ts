@@ -5,6 +5,7 @@
 import { choice, choices, duration, flag, integer, list, optionalText, section, text } from './knob.ts'
 import { approvalSection } from './approval-section.ts'
 import { crlSection } from './crl-section.ts'
+import { ocspSection } from './ocsp-section.ts'
 import { mqttSection } from './mqtt-section.ts'
 import { renewalSection } from './renewal-section.ts'
 import { sightingsSection } from './sightings-section.ts'
@@ -208,6 +209,7 @@ export const schema = section('Configuration of a Perennial installation.', {
   sightings: sightingsSection,
   crl: crlSection,
   approval: approvalSection,
+  ocsp: ocspSection,
 
   recovery: section('After a crash.', {
     abandonAfter: duration({

@@ -7,6 +7,7 @@ import type { CertificateRecord } from '../store/certificates.ts'
 import type { Store } from '../store/open.ts'
 import type { CheckpointFile } from './audit/checkpoint.ts'
 import type { CrlSettings } from './revocation/crl-settings.ts'
+import type { OcspSettings } from './revocation/ocsp-settings.ts'
 import type { NoteSigner } from './audit/signed-note.ts'
 import type { CampaignSettings, Site } from './campaigns/campaign-settings.ts'
 import type { EnrollOutcome } from './issuing/enroll.ts'
@@ -47,6 +48,8 @@ export interface EngineSettings {
   readonly approval?: ApprovalSettings
   /** Absent: `defaultCrlSettings`. */
   readonly crl?: CrlSettings
+  /** Absent: `defaultOcspSettings`. */
+  readonly ocsp?: OcspSettings
   /**
    * The channels that the configuration names, whether or not their link is up: a rung of any other is passed over.
    * Absent: those that there are.

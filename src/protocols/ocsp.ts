@@ -3,6 +3,7 @@
  * responses as well and ride on 200, which is what clients read.
  */
 import { fromBase64, sha256Hex } from '../base/bytes.ts'
+import { Refusal } from '../base/errors.ts'
 import type { Engine } from '../engine/context.ts'
 import { answerOcsp, type OcspAnswer } from '../engine/revocation/ocsp.ts'
 import { maxOcspRequestBytes } from '../pki/ocsp-request.ts'
@@ -21,16 +22,34 @@ export async function ocspResponse(
   engine: Engine,
   head: HttpRequestHead,
   body: Uint8Array,
+  answered?: (result: string) => void,
 ): Promise<HttpResponse> {
   const isPost = head.method === 'POST'
   if (!isPost && /^\/ocsp\/*$/.test(head.path)) {
     return textResponse(200, 'OCSP responder: POST a request, or GET /ocsp/<request in base64>')
   }
   const request = isPost ? body : requestInPath(head.path)
-  if (request === null) return errorResponse(encodeOcspError('malformedRequest'))
-  const answer = await answerOcsp(engine, request)
+  const answer = request === null ? malformed : await answerOrApologise(engine, request)
+  answered?.(answer.kind === 'error' ? answer.error : answer.hasNonce ? 'nonce' : 'signed')
   if (answer.kind === 'error') return errorResponse(answer.der)
   return signedResponse(answer, head, engine.clock.now())
+}
+
+const malformed = {
+  kind: 'error',
+  error: 'malformedRequest',
+  der: encodeOcspError('malformedRequest'),
+} as const
+
+/** A bug or a store that is away is an OCSP error as well: clients read nothing else (RFC 6960 §2.3). */
+async function answerOrApologise(engine: Engine, request: Uint8Array): Promise<OcspAnswer> {
+  try {
+    return await answerOcsp(engine, request)
+  } catch (err) {
+    engine.log.error({ err }, 'an OCSP request failed inside the server')
+    const error = err instanceof Refusal ? 'tryLater' : 'internalError'
+    return { kind: 'error', error, der: encodeOcspError(error) }
+  }
 }
 
 /** Never kept: the next answer may be a good one (RFC 9919 §7). */

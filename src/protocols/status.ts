@@ -27,11 +27,17 @@ export const statusLimits: HttpLimits = {
 /** A CA certificate at its URL changes at most when the CA gets another certificate for the same key. */
 const maxAgeMs = hourMs
 
-export function statusHandler(engine: Engine): HttpHandler {
+/** What happened, for metrics. Called for each answer; must not throw. */
+export interface StatusObserver {
+  /** `signed`, `nonce`, or the name of an OCSP error. */
+  readonly ocspAnswered?: (result: string) => void
+}
+
+export function statusHandler(engine: Engine, observer: StatusObserver = {}): HttpHandler {
   return {
     refuseEarly: refuseMethod,
     maxBodyBytes: ({ method, path }) => (method === 'POST' && isOcspPath(path) ? maxOcspRequestBytes : null),
-    handle: (head, body) => handleStatus(engine, head, body),
+    handle: (head, body) => handleStatus(engine, head, body, observer),
   }
 }
 
@@ -43,11 +49,12 @@ export async function handleStatus(
   engine: Engine,
   head: HttpRequestHead,
   body: Uint8Array = new Uint8Array(),
+  observer: StatusObserver = {},
 ): Promise<HttpResponse> {
   const early = refuseMethod(head)
   if (early) return early
   try {
-    if (isOcspPath(head.path)) return await ocspResponse(engine, head, body)
+    if (isOcspPath(head.path)) return await ocspResponse(engine, head, body, observer.ocspAnswered)
     const issuerId = /^\/ca\/([a-z0-9-]{1,64})\.cer$/.exec(head.path)?.[1]
     if (issuerId !== undefined) return await caCertificate(engine, issuerId, head)
     const crl = crlScopeOf(head.path)

@@ -4,6 +4,8 @@ import type { App } from '../app.ts'
 import { iso } from '../base/clock.ts'
 import { Refusal } from '../base/errors.ts'
 import { checkClock } from '../engine/renewals/clock-guard.ts'
+import { crlProblem } from '../engine/revocation/crl-watch.ts'
+import { ocspSignerStates } from '../engine/revocation/ocsp-signer.ts'
 import type { Jobs } from '../engine/jobs.ts'
 
 export interface HealthParts {
@@ -23,6 +25,8 @@ export function healthChecks(app: App, { isStopping, workers, mqtt, jobs }: Heal
     { name: 'store', run: async () => void (await app.engine.store.schemaVersion()) },
     { name: 'issuers', run: () => checkIssuers(app) },
     { name: 'clock', run: () => checkJump(app) },
+    { name: 'crl', isWarning: true, run: () => checkCrls(app) },
+    { name: 'ocsp', isWarning: true, run: async () => checkOcspSigners(app) },
   ]
   if (workers) checks.push({ name: 'workers', run: async () => checkWorkers(workers) })
   if (mqtt) {
@@ -59,6 +63,19 @@ async function checkIssuers({ engine, config }: App): Promise<void> {
 async function checkJump({ engine }: App): Promise<void> {
   const { problem } = await checkClock(engine, engine.clock.now())
   ensure(problem === null, 'clock-implausible', problem ?? '')
+}
+
+/** Verifiers have until nextUpdate. Not a reason to stop answering them: what is published is all that they can have. */
+async function checkCrls({ engine }: App): Promise<void> {
+  const problem = await crlProblem(engine, engine.clock.now())
+  ensure(problem === null, 'issuer-unavailable', problem ?? '')
+}
+
+function checkOcspSigners({ engine }: App): void {
+  const failing = ocspSignerStates(engine).find(({ isFailing }) => isFailing)
+  const until =
+    failing && (failing.notAfter === null ? 'there is none' : `the last ends at ${iso(failing.notAfter)}`)
+  ensure(!failing, 'issuer-unavailable', `no new OCSP signer of ${failing?.issuer} could be made; ${until}`)
 }
 
 function checkWorkers({ wanted, alive }: { wanted: number; alive: () => number }): void {

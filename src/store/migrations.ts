@@ -9,6 +9,7 @@ import { revocation } from './migrations/0004-revocation.ts'
 import { campaignCounts } from './migrations/0005-campaign-counts.ts'
 import { forgetting } from './migrations/0006-forgetting.ts'
 import { cases } from './migrations/0007-cases.ts'
+import { status } from './migrations/0008-status.ts'
 import type { Db, Engine, Tx } from './schema.ts'
 
 const migrations: Readonly<Record<string, (engine: Engine) => string[]>> = {
@@ -19,6 +20,7 @@ const migrations: Readonly<Record<string, (engine: Engine) => string[]>> = {
   '0005-campaign-counts': campaignCounts,
   '0006-forgetting': forgetting,
   '0007-cases': cases,
+  '0008-status': status,
 }
 
 export interface SchemaVersion {

@@ -57,6 +57,8 @@ import {
   listCertificates,
   listExpiring,
 } from './inventory.ts'
+import { deleteLapsedOcspAnswers, findOcspAnswer } from './ocsp-answers.ts'
+import { issuerRevision } from './revocations.ts'
 import { findByFingerprints, findBySerials, forgetFingerprints, indexFingerprints } from './fingerprints.ts'
 import { findIssuer, listIssuers } from './issuers.ts'
 import { findCertificatesLastSeen, findLastSeen, recordLastSeen } from './last-seen.ts'
@@ -118,6 +120,13 @@ const indexed: readonly (readonly [string, () => Promise<unknown>, RegExp])[] = 
     'plannedRenewals',
     () => plannedRenewals(q, { campaignId: '', wave: 0, after: 0, limit: 100 }),
     /renewals_planned \(campaign_id=\? AND wave=\? AND id>\?\)/,
+  ],
+  ['issuerRevision', () => issuerRevision(q, issuer), /PRIMARY KEY \(issuer_id=\?\)/],
+  ['findOcspAnswer', () => findOcspAnswer(q, Uint8Array.of(1)), /PRIMARY KEY \(question=\?\)/],
+  [
+    'deleteLapsedOcspAnswers',
+    () => deleteLapsedOcspAnswers(tx, start, 100),
+    /ocsp_answers_lapsed \(next_update<\?\)/,
   ],
   ['findByFingerprints', () => findByFingerprints(q, [1]), /PRIMARY KEY \(prefix=\?\)/],
   ['findBySerials', () => findBySerials(q, [Uint8Array.of(1)]), /certificates_serial \(serial_number=\?\)/],

@@ -55,6 +55,18 @@ export async function shardRevisions(q: Queries, issuerId: IssuerId): Promise<Ma
   return new Map(rows.map(({ shard, revision }) => [shard, revision]))
 }
 
+const selectRevision = prepared((db, p: { issuerId: string }) =>
+  db
+    .selectFrom('revoked_shards')
+    .select(sql<number>`cast(coalesce(sum(revision), 0) as bigint)`.as('revision'))
+    .where('issuer_id', '=', p.issuerId),
+)
+
+/** The sum of them: grows with every change. */
+export async function issuerRevision(q: Queries, issuerId: IssuerId): Promise<number> {
+  return (await selectRevision(q, { issuerId })).rows[0]?.revision ?? 0
+}
+
 /** A line of a CRL. */
 export interface RevokedRow {
   readonly id: CertificateId

@@ -41,6 +41,7 @@ export interface Schema {
   crl_parts: { crl_id: number; part: number; bytes: Uint8Array }
   revocation_batches: RevocationBatchTable
   proposals: ProposalTable
+  ocsp_answers: OcspAnswerTable
 }
 
 export interface IssuerTable {
@@ -324,4 +325,13 @@ export interface ProposalTable {
   /** What came of it. */
   outcome: string | null
   ended_at: number | null
+}
+
+export interface OcspAnswerTable {
+  /** SHA-256 of the CertID. */
+  question: Uint8Array
+  standing: string
+  produced_at: number
+  next_update: number
+  der: Uint8Array
 }

@@ -19,6 +19,7 @@ import type { Engine } from '../context.ts'
 import { crlHistory, currentCrl, type CrlKind } from './crl.ts'
 import { checkCrls } from './crl-diff.ts'
 import { crlJob } from './crl-publish.ts'
+import { crlBackdateMs } from './crl-settings.ts'
 import { createIssuer } from '../issuing/issuer.ts'
 import { createJobs, type Jobs } from '../jobs.ts'
 import { revokeDevice } from './revoke.ts'
@@ -65,7 +66,8 @@ forEachEngine((start) => {
     assert.deepEqual(complete.freshestCRL?.[0]?.fullName, [
       { kind: 'uri', value: 'http://ca.example/crl/issuing/delta.crl' },
     ])
-    assert.equal(complete.nextUpdate, complete.thisUpdate + 7 * dayMs)
+    assert.equal(complete.thisUpdate, clock.now() - crlBackdateMs)
+    assert.equal(complete.nextUpdate, clock.now() + 7 * dayMs)
     const delta = await read(engine, 'delta')
     assert.equal(delta.baseCrlNumber, complete.crlNumber)
     assert.ok((delta.crlNumber ?? 0n) > (complete.crlNumber ?? 0n))
@@ -179,7 +181,7 @@ forEachEngine((start) => {
     await jobs.pass(crlJob.name)
     assert.match(jobs.status()[0]?.lastError ?? '', /out of its slot/)
     assert.equal((await read(engine, 'shard')).crlNumber, before.crlNumber)
-    assert.equal((await read(engine, 'complete', 0, rootId)).thisUpdate, clock.now())
+    assert.equal((await read(engine, 'complete', 0, rootId)).thisUpdate, clock.now() - crlBackdateMs)
     authority.beforeSign = null
     await publish(engine)
     assert.equal((await read(engine, 'shard')).entryCount, 1)

@@ -27,6 +27,7 @@ import {
   largeCrl,
   largeCrlGapMs,
   listedFrom,
+  publishedAt,
   overlapMs,
   type CrlSettings,
 } from './crl-settings.ts'
@@ -58,18 +59,18 @@ export const crlJob: Job = {
   },
 }
 
-/** Everything that is due, without a lease: for one process at the command line. @returns how many */
-export async function publishNow(engine: Engine): Promise<number> {
+/** Everything that is due, or everything, without a lease: for one process at the command line. @returns how many */
+export async function publishNow(engine: Engine, isAnew = false): Promise<number> {
   const now = engine.clock.now()
   let published = 0
   for (const issuer of await publishingIssuers(engine, now)) {
-    published += await publishDue(engine, issuer, { now })
+    published += await publishDue(engine, issuer, { now, isAnew })
   }
   return published
 }
 
 /** Issuers whose key is ours and whose certificate has not ended: retired ones as well, until what they issued has ended. */
-async function publishingIssuers({ issuers }: Engine, now: Instant): Promise<IssuerMaterial[]> {
+export async function publishingIssuers({ issuers }: Engine, now: Instant): Promise<IssuerMaterial[]> {
   const found: IssuerMaterial[] = []
   for (const record of await issuers.list()) {
     if (record.kind === 'external' || now > record.notAfter || now < record.notBefore) continue
@@ -84,13 +85,15 @@ export interface PublishRequest {
   readonly signal?: AbortSignal
   readonly fence?: Fence
   readonly atMost?: number
+  /** True: also what is not due. */
+  readonly isAnew?: boolean
 }
 
 /** Publishes what is due of one issuer: shards first, because they are what certificates point to. @returns how many */
 export async function publishDue(
   engine: Engine,
   issuer: IssuerMaterial,
-  { now, signal, fence, atMost = Number.MAX_SAFE_INTEGER }: PublishRequest,
+  { now, signal, fence, atMost = Number.MAX_SAFE_INTEGER, isAnew = false }: PublishRequest,
 ): Promise<number> {
   const revisions = await shardRevisions(engine.store.db, issuer.record.id)
   let worked = 0
@@ -98,14 +101,14 @@ export async function publishDue(
     if (signal?.aborted || worked >= atMost) break
     const latest = await findLatestCrl(engine.store.db, scope)
     const revision = revisionOf(scope, revisions)
-    if (!isDue(scope, { latest, revision, now, settings: crlSettings(engine.settings) })) continue
+    if (!isAnew && !isDue(scope, { latest, revision, now, settings: crlSettings(engine.settings) })) continue
     if (await publish(engine, issuer, { scope, latest, revision, now, fence })) worked += 1
   }
   return worked
 }
 
 /** CAs under a root have no partitions: there are few of them, and `onlyContainsUserCerts` would leave them out. */
-function scopesOf({ record }: IssuerMaterial): CrlScope[] {
+export function scopesOf({ record }: IssuerMaterial): CrlScope[] {
   const { id: issuerId, kind, crlShards } = record
   const scope = (name: CrlScope['kind'], shard = 0): CrlScope => ({ issuerId, kind: name, shard })
   if (kind === 'root' || kind === 'paa') return [scope('complete')]
@@ -127,7 +130,7 @@ interface Due {
 
 function isDue({ kind }: CrlScope, { latest, revision, now, settings }: Due): boolean {
   if (latest === null) return true
-  const ageMs = now - latest.thisUpdate
+  const ageMs = now - publishedAt(latest)
   // a clock that went back: thisUpdate must not lie in the future of verifiers for long
   if (ageMs >= settings.periodMs || ageMs < -settings.periodMs) return true
   if (latest.revision === revision) return false

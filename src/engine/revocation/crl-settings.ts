@@ -5,7 +5,7 @@ import type { EngineSettings } from '../context.ts'
 export interface CrlSettings {
   /** A new CRL comes at least this often, whether or not anything was revoked. */
   readonly periodMs: number
-  /** From thisUpdate to nextUpdate. Several periods, so that a publisher that is down for a while stops nobody. */
+  /** From its publication to nextUpdate. Several periods, so that a publisher that is down for a while stops nobody. */
   readonly lifetimeMs: number
 }
 
@@ -13,6 +13,22 @@ export const defaultCrlSettings: CrlSettings = { periodMs: dayMs, lifetimeMs: 7 
 
 export function crlSettings({ crl }: Pick<EngineSettings, 'crl'>): CrlSettings {
   return crl ?? defaultCrlSettings
+}
+
+/**
+ * thisUpdate lies this much before the publication: for verifiers whose clock is behind, and for nodes of ours whose clock
+ * is ahead. A CRL of the future is one that every verifier refuses.
+ */
+export const crlBackdateMs = 15 * minuteMs
+
+/** When a CRL was published, by the clock of who did. */
+export function publishedAt({ thisUpdate }: { readonly thisUpdate: Instant }): Instant {
+  return thisUpdate + crlBackdateMs
+}
+
+/** True when the next one should have come: more than a quarter of the time after its period is gone. */
+export function isLateCrl({ periodMs, lifetimeMs }: CrlSettings, nextUpdate: Instant, now: Instant): boolean {
+  return nextUpdate - now < (lifetimeMs - periodMs) * 0.75
 }
 
 /** A complete CRL of more entries than this is not built anew at each revocation: its delta CRL is. */

@@ -13,6 +13,7 @@ import { verifyParts } from '../../pki/signature-parts.ts'
 import { revokedEntries, type RevokedRequest } from '../../store/revocations.ts'
 import type { Engine } from '../context.ts'
 import type { IssuerMaterial } from '../issuing/issuer-cache.ts'
+import { crlBackdateMs } from './crl-settings.ts'
 
 /** All entries that the requests name, in their order. Lets others work between two pages. */
 export async function collectEntries(
@@ -78,10 +79,13 @@ export async function signCrl(
   return { parts, size: sizeOf(parts), sha256: toHex(hash.digest()) }
 }
 
-/** thisUpdate in whole seconds, and nextUpdate that long after it. */
+/** Whole seconds; nextUpdate is that long after the publication. */
 export function validity(now: Instant, lifetimeMs: number): Pick<CrlContent, 'thisUpdate' | 'nextUpdate'> {
-  const thisUpdate = Math.floor(now / 1000) * 1000
-  return { thisUpdate, nextUpdate: thisUpdate + Math.floor(lifetimeMs / 1000) * 1000 }
+  const published = Math.floor(now / 1000) * 1000
+  return {
+    thisUpdate: published - crlBackdateMs,
+    nextUpdate: published + Math.floor(lifetimeMs / 1000) * 1000,
+  }
 }
 
 const pieceBytes = 1_048_576

@@ -64,6 +64,25 @@ export async function ocspSigner(
   return slot.current && now < slot.current.notAfter ? slot.current : null
 }
 
+/**
+ * The signers of this process: until when each can sign, and whether the last attempt at its successor failed. What was
+ * signed holds until its nextUpdate, so there is time to bring the CA key back.
+ */
+export function ocspSignerStates(engine: Engine): OcspSignerState[] {
+  return [...(signers.get(engine) ?? [])].map(([issuer, { current, failedAt }]) => ({
+    issuer,
+    notAfter: current?.notAfter ?? null,
+    isFailing: failedAt > Number.NEGATIVE_INFINITY,
+  }))
+}
+
+export interface OcspSignerState {
+  readonly issuer: string
+  /** Null: there is none. */
+  readonly notAfter: Instant | null
+  readonly isFailing: boolean
+}
+
 function slotOf(engine: Engine, { record }: IssuerMaterial): Slot {
   let ofEngine = signers.get(engine)
   if (!ofEngine) signers.set(engine, (ofEngine = new Map()))
@@ -78,6 +97,7 @@ function slotOf(engine: Engine, { record }: IssuerMaterial): Slot {
 async function renew(engine: Engine, issuer: IssuerMaterial, slot: Slot, now: Instant): Promise<void> {
   try {
     slot.current = await makeSigner(engine, issuer, now)
+    slot.failedAt = Number.NEGATIVE_INFINITY
   } catch (err) {
     // the old signer goes on as long as it lives; without one the answer is tryLater, and the next request tries again
     slot.failedAt = now

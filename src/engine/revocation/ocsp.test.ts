@@ -21,7 +21,8 @@ import { verifySignature } from '../../pki/signature.ts'
 import { reserveCertificate } from '../../store/certificates.ts'
 import { sampleReservation } from '../../../test/conformance/store-samples.ts'
 import type { Engine } from '../context.ts'
-import { answerOcsp, ocspLifetimeMs } from './ocsp.ts'
+import { answerOcsp } from './ocsp.ts'
+import { ocspLifetimeMs } from './ocsp-settings.ts'
 import { revokeDevice } from './revoke.ts'
 
 const theft = { reason: 'keyCompromise', actor: testActor } as const

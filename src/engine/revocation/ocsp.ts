@@ -1,10 +1,11 @@
 /**
- * OCSP (RFC 6960, RFC 9919): what is asked is looked up in the inventory at each request, so a certificate is known as soon as
- * it is issued and revoked as soon as it is revoked. Signed answers are kept and given again while nothing has changed; only
- * a nonce takes a signature of its own. Nothing is signed about issuers that are not ours.
+ * OCSP (RFC 6960, RFC 9919): a certificate is known as soon as it is issued and revoked as soon as it is revoked. Signed answers
+ * are kept and given again while nothing has changed; only a nonce takes a signature of its own, and what takes one is
+ * bounded. Nothing is signed about issuers that are not ours.
  */
 import { hash } from 'node:crypto'
-import { hourMs, minuteMs, type Instant } from '../../base/clock.ts'
+import { secondMs, type Instant } from '../../base/clock.ts'
+import { sha256 } from '../../base/bytes.ts'
 import { Refusal } from '../../base/errors.ts'
 import { readDer } from '../../pki/der.ts'
 import { readBitStringBytes } from '../../pki/der-values.ts'
@@ -21,41 +22,35 @@ import { isRevocationReason } from '../../pki/revocation-reason.ts'
 import { findStanding } from '../../store/revocations.ts'
 import type { Engine } from '../context.ts'
 import type { IssuerMaterial } from '../issuing/issuer-cache.ts'
+import {
+  isFreshAnswer,
+  keepAnswer,
+  keptAnswer,
+  storedAnswer,
+  storeLater,
+  type KeptAnswer,
+  type SignedOcsp,
+} from './ocsp-answers.ts'
+import { ocspBackdateMs, ocspLifetimeMs, ocspSettings } from './ocsp-settings.ts'
 import { ocspSigner, type OcspSigner } from './ocsp-signer.ts'
+import { revocationMark } from './revocation-mark.ts'
 
 export type OcspAnswer =
-  | {
-      readonly kind: 'signed'
-      readonly der: Uint8Array
-      readonly producedAt: Instant
-      readonly nextUpdate: Instant
-      /** True when the answer is for one client only: it repeats a nonce. */
-      readonly hasNonce: boolean
-    }
+  | SignedOcsp
   | { readonly kind: 'error'; readonly error: OcspError; readonly der: Uint8Array }
-
-/** From thisUpdate to nextUpdate. Whoever keeps an answer learns of a revocation this much later at the latest. */
-export const ocspLifetimeMs = 12 * hourMs
-/** An answer from the cache has at least this much left. */
-const freshMs = 6 * hourMs
-/** thisUpdate lies this much in the past, for verifiers whose clock is behind. */
-const backdateMs = 5 * minuteMs
-
-/** Answers of one process, about 1 kB each. */
-const maxKept = 20_000
-
-interface Kept {
-  /** Who signed, and what was said: any change makes the answer worthless. */
-  readonly signer: OcspSigner
-  readonly standing: string
-  readonly answer: OcspAnswer & { kind: 'signed' }
-}
-
-const keptAnswers = new WeakMap<Engine, Map<string, Kept>>()
 
 /** Never throws a Refusal: what is wrong with a request is an answer as well (RFC 6960 §2.3). */
 export async function answerOcsp(engine: Engine, request: Uint8Array): Promise<OcspAnswer> {
   const now = engine.clock.now()
+  const text = Buffer.from(request.buffer, request.byteOffset, request.length).toString('latin1')
+  const kept = keptAnswer(engine, text)
+  if (
+    kept &&
+    isFreshAnswer(kept.answer, now) &&
+    kept.mark === (await revocationMark(engine, kept.issuerId))
+  ) {
+    return kept.answer
+  }
   let asked: OcspRequest
   try {
     asked = parseOcspRequest(request)
@@ -65,15 +60,41 @@ export async function answerOcsp(engine: Engine, request: Uint8Array): Promise<O
   }
   const issuer = await issuerOf(engine, asked.certIds)
   if (!issuer) return failed('unauthorized')
+  const mark = await revocationMark(engine, issuer.record.id)
   const singles = await Promise.all(asked.certIds.map((certId) => singleOf(engine, issuer, certId)))
-  const signer = await ocspSigner(engine, issuer, now)
-  if (!signer) return failed('tryLater')
-  if (asked.nonce || singles.length > 1) return signed(signer, singles, asked.nonce, now)
-  return keptOrSigned(engine, { issuer, signer, certId: asked.certIds[0] as OcspCertId, singles, now })
+  const question = { issuer, singles, now }
+  const [first, ...more] = singles as [OcspSingle, ...OcspSingle[]]
+  const isOfOne = more.length > 0 || first.status.kind === 'unknown'
+  if (isOfOne || asked.nonce) {
+    const isAllowed = takeLiveSignature(engine, now)
+    if (isAllowed) return await signedOnce(engine, question, asked.nonce)
+    if (isOfOne) return failed('tryLater')
+  }
+  return await keptOrSigned(engine, { ...question, request: text, kept, mark, single: first })
 }
 
 function failed(error: OcspError): OcspAnswer {
   return { kind: 'error', error, der: encodeOcspError(error) }
+}
+
+interface Budget {
+  left: number
+  at: Instant
+}
+
+const budgets = new WeakMap<Engine, Budget>()
+
+/** One signature that anybody can ask for, if there is one left in this second. */
+function takeLiveSignature(engine: Engine, now: Instant): boolean {
+  const { liveSignaturesPerSecond: most } = ocspSettings(engine.settings)
+  let budget = budgets.get(engine)
+  if (!budget) budgets.set(engine, (budget = { left: most, at: now }))
+  const earned = (Math.max(0, now - budget.at) / secondMs) * most
+  budget.left = Math.min(most, budget.left + earned)
+  budget.at = now
+  if (budget.left < 1) return false
+  budget.left -= 1
+  return true
 }
 
 /** By issuer: hashes of its name and key. */
@@ -140,29 +161,54 @@ function statusOf(standing: Awaited<ReturnType<typeof findStanding>>): OcspCertS
 
 interface Question {
   readonly issuer: IssuerMaterial
-  readonly signer: OcspSigner
-  readonly certId: OcspCertId
   readonly singles: readonly OcspSingle[]
   readonly now: Instant
 }
 
-function keptOrSigned(engine: Engine, { issuer, signer, certId, singles, now }: Question): OcspAnswer {
-  let kept = keptAnswers.get(engine)
-  if (!kept) keptAnswers.set(engine, (kept = new Map()))
-  // the CertID is repeated byte for byte, and its hash parameters may be absent or NULL
-  const key = `${issuer.record.id} ${certId.hash} ${certId.der.length} ${certId.serialNumber}`
-  const standing = JSON.stringify(singles[0]?.status)
-  const known = kept.get(key)
-  const isSame = known?.signer === signer && known.standing === standing
-  if (isSame && known.answer.nextUpdate - now >= freshMs && known.answer.producedAt <= now)
-    return known.answer
+/** For one client: what it says is nobody else's. */
+async function signedOnce(
+  engine: Engine,
+  { issuer, singles, now }: Question,
+  nonce: Uint8Array | null,
+): Promise<OcspAnswer> {
+  const signer = await ocspSigner(engine, issuer, now)
+  return signer ? signed(signer, singles, nonce, now) : failed('tryLater')
+}
+
+interface KeptQuestion extends Question {
+  /** Its bytes as text. */
+  readonly request: string
+  readonly single: OcspSingle
+  /** What was kept for it, whatever it is worth now. */
+  readonly kept: KeptAnswer | null
+  readonly mark: number
+}
+
+/** When nobody can sign, what was signed holds until its nextUpdate, as long as it still says the truth. */
+async function keptOrSigned(
+  engine: Engine,
+  { issuer, singles, single, now, request, kept, mark }: KeptQuestion,
+): Promise<OcspAnswer> {
+  const standing = JSON.stringify(single.status)
+  const keep = (answer: SignedOcsp): SignedOcsp => {
+    keepAnswer(engine, request, { issuerId: issuer.record.id, standing, answer, mark })
+    return answer
+  }
+  const known = kept?.standing === standing ? kept.answer : null
+  if (known && isFreshAnswer(known, now)) return keep(known)
+  // the CertID is repeated byte for byte: one with other hash parameters is another question
+  const question = sha256(single.certId)
+  const stored = await storedAnswer(engine, question, standing)
+  if (stored && isFreshAnswer(stored, now)) return keep(stored)
+  const signer = await ocspSigner(engine, issuer, now)
+  if (!signer) {
+    const last = [known, stored].find((answer) => answer && now < answer.nextUpdate)
+    return last ?? failed('tryLater')
+  }
   const answer = signed(signer, singles, null, now)
-  // what is unknown costs a signature each time, and no memory: anybody can make up serial numbers
-  if (singles[0]?.status.kind === 'unknown') return answer
-  if (kept.size >= maxKept) kept.delete(kept.keys().next().value as string)
-  kept.delete(key)
-  kept.set(key, { signer, standing, answer })
-  return answer
+  const { der, producedAt, nextUpdate } = answer
+  storeLater(engine, { question, standing, producedAt, nextUpdate, der })
+  return keep(answer)
 }
 
 function signed(
@@ -170,13 +216,13 @@ function signed(
   singles: readonly OcspSingle[],
   nonce: Uint8Array | null,
   now: Instant,
-): OcspAnswer & { kind: 'signed' } {
+): SignedOcsp {
   const producedAt = Math.floor(now / 1000) * 1000
   const nextUpdate = Math.min(producedAt + ocspLifetimeMs, signer.notAfter)
   const responseData = encodeOcspResponseData({
     responderKeyHash: signer.key.keyIdentifier,
     producedAt,
-    thisUpdate: producedAt - backdateMs,
+    thisUpdate: producedAt - ocspBackdateMs,
     nextUpdate,
     singles,
     nonce,

@@ -241,6 +241,16 @@ CREATE TABLE leases (
 
 CREATE TABLE meta (key text primary key, value text not null) strict, without rowid;
 
+CREATE TABLE ocsp_answers (
+  question blob primary key,
+  standing text not null,
+  produced_at integer not null,
+  next_update integer not null,
+  der blob not null
+) strict, without rowid;
+
+CREATE INDEX ocsp_answers_lapsed on ocsp_answers (next_update);
+
 CREATE TABLE proposals (
   id integer primary key,
   kind text not null,
