@@ -82,7 +82,7 @@ test('anything else is 404', async () => {
 
 test('a warning is shown and leaves the process ready', async () => {
   const warning = { ...refusing, name: 'crl', isWarning: true }
-  const answer = await server([fine, warning]).inject('/readyz?verbose')
+  const answer = await (await server([fine, warning])).inject('/readyz?verbose')
   assert.equal(answer.statusCode, 200)
   assert.match(answer.body, /^\[!\] crl warning: the key of issuer x cannot be found$/m)
   assert.match(answer.body, /^ready$/m)
@@ -94,7 +94,7 @@ test('CRLs show when the oldest lapses, OCSP answers are counted by result', asy
     crls: async () => [{ issuer: 'issuing', kind: 'shard', nextUpdate: 9_000 }],
   })
   metrics.watchOcsp(() => new Map([['signed', 3]]))
-  const { body } = await server([], [metrics]).inject('/metrics')
+  const { body } = await (await server([], [metrics])).inject('/metrics')
   assert.match(body, /^perennial_crl_next_update_seconds\{issuer="issuing",kind="shard"\} 9$/m)
   assert.match(body, /^perennial_ocsp_answers_total\{result="signed"\} 3$/m)
 })
