@@ -66,6 +66,8 @@ import { acquireLease, checkFence, releaseLease } from './leases.ts'
 import { foundation } from './migrations/0001-foundation.ts'
 import { renewals } from './migrations/0002-renewals.ts'
 import { fingerprints } from './migrations/0003-fingerprints.ts'
+import { revocation } from './migrations/0004-revocation.ts'
+import { status } from './migrations/0008-status.ts'
 import { openUnitEnd } from './unit-end.ts'
 import type { Db, Schema, Tx } from './schema.ts'
 import { plannedRenewals } from './planned-renewals.ts'
@@ -83,7 +85,9 @@ class Recording extends SqliteConnection {
 }
 
 const database = new DatabaseSync(':memory:')
-const schema = [...foundation('sqlite'), ...renewals('sqlite'), ...fingerprints('sqlite')]
+const schema = [foundation, renewals, fingerprints, revocation, status].flatMap((migration) =>
+  migration('sqlite'),
+)
 for (const statement of schema) database.exec(statement)
 const connection = new Recording(database, {
   isReadOnly: false,
