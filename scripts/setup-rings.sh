@@ -39,6 +39,7 @@ find_lacking() {
     'tpm2-abrmd libtss2-tcti-tabrmd0 libtss2-tcti-swtpm0'
   need dbus 'command -v dbus-daemon && command -v dbus-send' dbus
   need go 'command -v go' golang-go
+  need chromium 'command -v chromium' chromium
   need go-tlog 'test -e /usr/share/gocode/src/golang.org/x/mod/sumdb/tlog/tlog.go' golang-golang-x-mod-dev
 }
 

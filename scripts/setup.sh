@@ -1,7 +1,7 @@
 #!/bin/sh
-# Makes a checkout ready to run: packages and the exact Node.js from npm. `--with-rings` also installs the programs of
-# the operating system that the interop tests need, where that is allowed (Debian or Ubuntu, as root). Does nothing, in
-# a fraction of a second, when all is there.
+# Makes a checkout ready to run: packages and the exact Node.js from npm. `--with-web` also builds the dashboard;
+# `--with-rings` also installs the programs of the operating system that the interop tests need, where that is allowed (Debian or
+# Ubuntu, as root). Does nothing, in a fraction of a second, when all is there.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -16,11 +16,16 @@ fail() {
 . scripts/setup-packages.sh
 install_packages
 
-case "${1:-}" in
-  '') ;;
-  --with-rings)
-    . scripts/setup-rings.sh
-    install_rings
-    ;;
-  *) fail "unknown option $1" 'usage: sh scripts/setup.sh [--with-rings]' ;;
-esac
+for option in "$@"; do
+  case "$option" in
+    --with-web)
+      . scripts/setup-web.sh
+      build_web
+      ;;
+    --with-rings)
+      . scripts/setup-rings.sh
+      install_rings
+      ;;
+    *) fail "unknown option $option" 'usage: sh scripts/setup.sh [--with-web] [--with-rings]' ;;
+  esac
+done

@@ -15,6 +15,7 @@ const sqlExceptions: Exceptions = {
   'src/data-directory.ts': 'the lock of `init` is a SQLite file of its own, before there is a store',
 }
 const defaultExportExceptions: Exceptions = {
+  'web/vite.config.ts': 'Vite loads its configuration by its default export',
   'test/run/reporter.ts': 'Node.js loads a reporter by its default export',
 }
 
@@ -52,6 +53,9 @@ suite('layers', () => {
     ['src/cli/x.ts', "import fs from 'fs'", /does not declare/],
     ['src/cli/x.ts', 'await import(name)', /computed path/],
     ['src/cli/x.ts', "import { a } from './a'", /without its extension/],
+    ['web/src/pages/x.tsx', "import { count } from '../../../src/base/text.ts'", /nothing but the REST API/],
+    ['web/src/pages/x.tsx', "import { load } from 'd3'", /web must not import d3/],
+    ['web/src/pages/x.tsx', "import { a } from '../a'", /without its extension/],
     ['src/thing/x.ts', '', /no layer/],
     ['src/thing.ts', '', /no layer/],
   ]

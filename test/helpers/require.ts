@@ -60,6 +60,7 @@ const programs = {
     files: jars,
     install: 'default-jdk-headless libbcpkix-java libbcprov-java libbcutil-java libbctls-java',
   },
+  chromium: { find: () => onPath('chromium'), install: 'chromium' },
   go: { find: () => onPath('go'), install: 'golang-go' },
   'go-tlog': {
     find: () => onPath('go'),

@@ -7,11 +7,11 @@ export interface TestFile {
 }
 
 /** Rings that wait for other programs go first: they take longest, and the unit tests fill the gaps. */
-const longRingsFirst = ['e2e', 'crash', 'interop', 'wire', 'fuzz']
+const longRingsFirst = ['browser', 'e2e', 'crash', 'interop', 'wire', 'fuzz']
 
 /** All test files of the checkout (the working directory), the slow rings first. */
 export function findTestFiles(): TestFile[] {
-  return globSync(['src/**/*.test.ts', 'test/**/*.test.ts', 'bench/**/*.test.ts'])
+  return globSync(['src/**/*.test.ts', 'test/**/*.test.ts', 'bench/**/*.test.ts', 'web/src/**/*.test.ts'])
     .map((path) => path.replaceAll('\\', '/'))
     .map((path) => ({ path, ring: ringOf(path) }))
     .sort((a, b) => rank(a) - rank(b) || (a.path < b.path ? -1 : 1))

@@ -47,6 +47,19 @@ const rootFiles: Readonly<Record<string, string>> = {
   'demo.ts': 'serve',
 }
 
+/** The dashboard: HTTP, and what of the product runs in a browser as well. Its packages are built in, none is there at run time. */
+export const webLayer = {
+  imports: ['src/filter/', 'src/client/'],
+  packages: [
+    '@tanstack/react-query',
+    '@tanstack/react-router',
+    '@tanstack/react-virtual',
+    'echarts',
+    'react',
+    'react-dom',
+  ],
+} as const
+
 /** Only the store knows that there is SQL. */
 const packageOwners: Readonly<Record<string, string>> = { kysely: 'store', pg: 'store' }
 
@@ -74,6 +87,14 @@ export function layerFindings(sources: readonly Source[], declared: Declared): F
 
     if (source.path.startsWith('src/') && layer === null)
       report(1, 'has no layer; give it one in test/tidy/layers.ts')
+    if (source.path.startsWith('web/src/')) {
+      for (const { specifier, line } of importsOf(source)) {
+        const message = webImport(source.path, specifier)
+        if (message !== null) report(line, message)
+      }
+      for (const line of computedImportsOf(source)) report(line, 'imports a computed path')
+      return findings
+    }
     for (const { specifier, line } of importsOf(source)) {
       const message = specifier.startsWith('.')
         ? isProduct && layer !== null && relativeImport(source.path, layer, specifier)
@@ -87,6 +108,26 @@ export function layerFindings(sources: readonly Source[], declared: Declared): F
     if (isProduct) for (const line of computedImportsOf(source)) report(line, 'imports a computed path')
     return findings
   })
+}
+
+function webImport(path: string, specifier: string): string | null {
+  if (specifier.startsWith('.')) {
+    const target = posix.join(posix.dirname(path), specifier)
+    if (!/\.(tsx?|css|svg)$/.test(target)) return `imports ${specifier} without its extension`
+    const isAllowed =
+      target.startsWith('web/src/') || webLayer.imports.some((each) => target.startsWith(each))
+    return isAllowed ? null : `web knows nothing but the REST API, and must not import ${target}`
+  }
+  return (webLayer.packages as readonly string[]).includes(packageName(specifier))
+    ? null
+    : `web must not import ${specifier}`
+}
+
+function packageName(specifier: string): string {
+  return specifier
+    .split('/')
+    .slice(0, specifier.startsWith('@') ? 2 : 1)
+    .join('/')
 }
 
 function relativeImport(path: string, layer: string, specifier: string): string | null {
@@ -104,10 +145,7 @@ function relativeImport(path: string, layer: string, specifier: string): string 
 
 function packageImport(specifier: string, layer: string | null, declared: readonly string[]): string | null {
   if (specifier.startsWith('node:')) return null
-  const name = specifier
-    .split('/')
-    .slice(0, specifier.startsWith('@') ? 2 : 1)
-    .join('/')
+  const name = packageName(specifier)
   if (name === 'perennial') return null
   if (!declared.includes(name)) return `imports ${name}, which package.json does not declare for it`
   if (layer === null) return null

@@ -38,7 +38,7 @@ const productInputs: readonly Pattern[] = [
 /** Time, timers and randomness come from `src/base`; everything else is given an instant, a Clock or a Random. */
 export function hiddenInputFindings(sources: readonly Source[], exceptions: Exceptions): Finding[] {
   return sources
-    .filter(({ path }) => !path.startsWith('src/base/') && !(path in exceptions))
+    .filter(({ path }) => !/^(?:web\/)?src\/base\//.test(path) && !(path in exceptions))
     .flatMap((source) =>
       [
         matchesOfAll(source, timeInputs),
@@ -96,7 +96,7 @@ export function nameFindings(paths: readonly string[]): Finding[] {
       messages.push('has a name that says nothing')
     if (file === 'index.ts' && !indexFolders.test(path))
       messages.push('is a barrel: import the file that you mean')
-    if (path.endsWith('.ts') && !/^[0-9a-z][0-9a-z-]*(?:\.test|\.d)?\.ts$/.test(file)) {
+    if (/\.tsx?$/.test(path) && !/^[0-9a-z][0-9a-z-]*(?:\.test|\.d|\.config)?\.tsx?$/.test(file)) {
       messages.push('is not named in lower-case words with dashes')
     }
     return messages.map((message) => ({ path, line: 1, message }))

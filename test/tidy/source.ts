@@ -22,7 +22,8 @@ export interface Source {
 }
 
 export function scanSource(path: string, text: string): Source {
-  const scanner = new Scanner(text)
+  // a closing tag is no regular expression; texts of JSX have typographic apostrophes, so no string begins in one
+  const scanner = new Scanner(path.endsWith('.tsx') ? text.replaceAll('</', '< ') : text)
   scanner.run()
   return { path, text, code: scanner.code.join(''), literals: scanner.literals, comments: scanner.comments }
 }

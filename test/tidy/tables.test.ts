@@ -68,6 +68,8 @@ suite('tables', () => {
     assertNone(planted({}))
     assertCatches(planted({ hasInstallScript: true }), /b has an install script/)
     assertCatches(planted({ license: 'GPL-3.0-only' }), /b has the licence GPL/)
+    assertCatches(planted({ license: 'MPL-2.0' }), /b has the licence MPL/)
+    assertNone(planted({ license: 'MPL-2.0', dev: true }))
     assertCatches(planted({ integrity: undefined }), /b has no integrity/)
   })
 

@@ -78,6 +78,7 @@ export interface Lockfile {
         readonly license?: string
         readonly hasInstallScript?: boolean
         readonly link?: boolean
+        readonly dev?: boolean
         readonly integrity?: string
       }
     >
@@ -96,13 +97,18 @@ const permissive = new Set([
   'Unlicense',
 ])
 
+/** Binds changes to its own files only: fit for tools that are not shipped. */
+const permissiveForTools = new Set([...permissive, 'MPL-2.0'])
+
 /** No package that we install runs a script of its own, has another than a permissive licence, or comes without a hash. */
 export function lockfileFindings({ packages }: Lockfile): Finding[] {
-  return Object.entries(packages).flatMap(([name, { license, hasInstallScript, link, integrity }]) => {
+  return Object.entries(packages).flatMap(([name, entry]) => {
+    const { license, hasInstallScript, link, integrity, dev } = entry
     const messages: string[] = []
     if (link || !name.startsWith('node_modules/')) return []
     if (hasInstallScript) messages.push('has an install script')
-    if (!permissive.has(license ?? '')) messages.push(`has the licence ${license ?? 'none'}`)
+    if (!(dev ? permissiveForTools : permissive).has(license ?? ''))
+      messages.push(`has the licence ${license ?? 'none'}`)
     if (integrity === undefined) messages.push('has no integrity hash')
     return messages.map((message) => ({ path: 'package-lock.json', line: 1, message: `${name} ${message}` }))
   })

@@ -22,7 +22,7 @@ export const files = paths.flatMap((path) => {
   return bytes.includes(0) ? [] : [{ path, text: bytes.toString('utf8') }]
 })
 export const sources = files
-  .filter(({ path }) => path.endsWith('.ts'))
+  .filter(({ path }) => /\.tsx?$/.test(path))
   .map(({ path, text }) => scanSource(path, text))
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<
   string,
