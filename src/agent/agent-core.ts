@@ -37,16 +37,17 @@ export interface AgentEvent {
   readonly message: string
 }
 
+/** What is kept between steps is files on a device; a simulated fleet of millions keeps it more narrowly. */
 export interface AgentParts {
   readonly config: AgentConfig
   /** Pinned. */
-  readonly anchors: AnchorFile
+  readonly anchors: Pick<AnchorFile, 'current' | 'pem' | 'replace'>
   readonly clock: Clock
   readonly random: Random
   readonly keystore: Keystore
-  readonly credentials: CredentialSlots
-  readonly memory: MemoryFile
-  readonly inbox: Inbox
+  readonly credentials: Pick<CredentialSlots, 'read' | 'saveRequest' | 'saveCertificate' | 'activate'>
+  readonly memory: Pick<MemoryFile, 'read' | 'save'>
+  readonly inbox: Pick<Inbox, 'read' | 'update'>
   readonly transport: AgentTransport
   /** For a first certificate: secret or factory identity. */
   readonly bootstrap?: Bearer
