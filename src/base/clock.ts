@@ -1,14 +1,9 @@
 /** The only file that reads a clock or sets a timer. Everything else is given an instant. */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Instant } from './instant.ts'
 
-/** Epoch milliseconds, UTC. */
-export type Instant = number
-
-export const secondMs = 1_000
-export const minuteMs = 60 * secondMs
-export const hourMs = 60 * minuteMs
-export const dayMs = 24 * hourMs
+export { dayMs, hourMs, iso, minuteMs, secondMs, type Instant } from './instant.ts'
 
 export interface Clock {
   /** Current instant, epoch ms. */
@@ -68,11 +63,6 @@ export class VirtualClock implements Clock {
 export function stopwatch(): () => number {
   const start = performance.now()
   return () => performance.now() - start
-}
-
-/** ISO 8601 in UTC with whole seconds: `2026-11-20T12:00:00Z`. */
-export function iso(at: Instant): string {
-  return new Date(at).toISOString().replace(/\.\d{3}Z$/, 'Z')
 }
 
 /** Resolves in the next turn of the event loop, after the input and output that is waiting now. Takes no time. */

@@ -1,5 +1,5 @@
 /** Durations are `"90d"` strings in configuration and milliseconds everywhere else. */
-import { dayMs, hourMs, minuteMs, secondMs } from './clock.ts'
+import { dayMs, hourMs, minuteMs, secondMs } from './instant.ts'
 
 const units: Readonly<Record<string, number>> = {
   s: secondMs,

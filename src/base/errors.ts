@@ -29,6 +29,7 @@ export const refusalRules = {
   'method-not-allowed': { http: 405, exit: 3 },
   'not-implemented': { http: 501, exit: 3 },
   'invalid-input': request,
+  'filter-invalid': request,
   // who asks
   unauthenticated,
   'secret-invalid': unauthenticated,

@@ -1,28 +1,29 @@
 /** `cert list|needs-renewal|show|export`. */
 import { iso, type Instant } from '../base/clock.ts'
+import { formatDuration } from '../base/duration.ts'
 import { Refusal } from '../base/errors.ts'
 import { writeFileAtomically } from '../base/file.ts'
 import type { DeviceId, IssuerId, SerialNumber } from '../base/id.ts'
 import {
-  certificatePage,
   certificatesBySerial,
-  expiringPage,
   needsRenewal,
   type CertificateRow,
   type RenewalRow,
 } from '../engine/inventory/inventory.ts'
+import { certificateList } from '../engine/inventory/listing.ts'
 import { issuerChain } from '../engine/issuing/issuer.ts'
 import { parseCertificate } from '../pki/certificate.ts'
 import { encodePem } from '../pki/pem.ts'
 import type { CertificateRecord, CertificateStatus } from '../store/certificate-record.ts'
 import type { CliContext } from './context.ts'
 import { certificateLines } from './certificate-view.ts'
+import { filterText, type FilterOptions } from './filter-options.ts'
 import { everyPage, given, rowLimit, type ListOptions } from './options.ts'
 import type { Json } from './output.ts'
 import { formatFields, type Column } from './table.ts'
 import { ago, day, describeLeft, instant } from './time.ts'
 
-interface CertListOptions extends ListOptions {
+interface CertListOptions extends ListOptions, FilterOptions {
   readonly device?: DeviceId
   readonly issuer?: IssuerId
   readonly status?: CertificateStatus
@@ -35,39 +36,20 @@ interface CertListOptions extends ListOptions {
 
 export async function listAll(cli: CliContext, options: CertListOptions): Promise<void> {
   const { engine } = await cli.app()
-  const now = cli.clock.now()
   const limit = rowLimit(cli, options)
-  const { device, issuer, status, profile, cohort, batch, site, expiresWithin } = options
-  requireOneView(options)
-  const rows =
-    expiresWithin === undefined
-      ? everyPage((page) => {
-          const filter = given({ deviceId: device, issuerId: issuer, status, profile, cohort, batch, site })
-          return certificatePage(engine, { ...page, filter })
-        }, limit)
-      : everyPage((page) => {
-          const filter = given({ profile, cohort, issuerId: issuer })
-          return expiringPage(engine, { ...page, ...filter, from: now, to: now + expiresWithin })
-        }, limit)
+  const { device, issuer, status, profile, cohort, batch, site, expiresWithin, sort } = options
+  const filter = filterText(
+    options.filter,
+    { device, issuer, status, profile, cohort, batch, site },
+    expiresWithin === undefined ? [] : [`expires>=0 expires<${formatDuration(expiresWithin)}`],
+  )
   await cli.output.list({
-    columns: columns(now),
-    rows,
+    columns: columns(cli.clock.now()),
+    rows: everyPage((page) => certificateList(engine, { ...page, filter, ...given({ sort }) }), limit),
     json: certificateRowJson,
     empty: 'No certificate matches.',
     limit,
   })
-}
-
-/** The list by end reads an index that knows profile, cohort and issuer; a filter that is not applied would be a lie. */
-function requireOneView({ expiresWithin, device, status, batch, site }: CertListOptions): void {
-  if (expiresWithin === undefined) return
-  const others = Object.entries({ device, status, batch, site }).filter(([, value]) => value !== undefined)
-  if (others.length === 0) return
-  const names = others.map(([name]) => `--${name}`).join(', ')
-  throw new Refusal(
-    'invalid-input',
-    `--expires-within goes with --profile, --cohort and --issuer, not with ${names}`,
-  )
 }
 
 interface NeedsRenewalOptions extends ListOptions {

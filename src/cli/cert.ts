@@ -4,8 +4,11 @@ import { exportCertificate, listAll, listNeedsRenewal, show } from './cert-list.
 import { expiry } from './cert-expiry.ts'
 import { importCertificates } from './cert-import.ts'
 import { inspect, lint, verify } from './cert-inspect.ts'
+import { certificateResource } from '../filter/resources.ts'
+import { certificateSorts } from '../store/certificate-listing.ts'
 import type { CliContext } from './context.ts'
 import { addExamples } from './examples.ts'
+import { addFilterOptions } from './filter-options.ts'
 import {
   addListOptions,
   deviceIdArgument,
@@ -44,8 +47,12 @@ function registerList(cert: Command, cli: CliContext): void {
       ),
     )
     .action(async (options: Parameters<typeof listAll>[1]) => await listAll(cli, options))
-  addExamples(addListOptions(list), [
+  addExamples(addListOptions(addFilterOptions(list, certificateResource, certificateSorts)), [
     { say: 'Everything, as JSON', run: 'perennial cert list --json' },
+    {
+      say: 'What is revoked and would otherwise live on',
+      run: 'perennial cert list --filter "status=revoked notAfter>0"',
+    },
     { say: 'What a device has had', run: 'perennial cert list --device SN-0001' },
     { say: 'What ends within 30 days', run: 'perennial cert list --expires-within 30d' },
   ])

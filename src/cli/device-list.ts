@@ -1,15 +1,12 @@
 /** `device list` and `device show`, and devices as JSON. */
 import { iso, type Instant } from '../base/clock.ts'
 import type { DeviceId } from '../base/id.ts'
-import {
-  deviceDetails,
-  devicePage,
-  type DeviceDetails,
-  type DeviceRow,
-} from '../engine/inventory/inventory.ts'
+import { deviceDetails, type DeviceDetails, type DeviceRow } from '../engine/inventory/inventory.ts'
+import { deviceList, type DeviceListRow } from '../engine/inventory/listing.ts'
 import type { ApprovalRecord } from '../store/approvals.ts'
 import { certificateRowJson, statusOf } from './cert-list.ts'
 import type { CliContext } from './context.ts'
+import { filterText, type FilterOptions } from './filter-options.ts'
 import { everyPage, given, rowLimit, type ListOptions } from './options.ts'
 import type { Json } from './output.ts'
 import { formatFields, formatTable, type Column } from './table.ts'
@@ -17,7 +14,7 @@ import { ago, day, instant } from './time.ts'
 
 export const deviceStates = ['registered', 'active', 'quarantined', 'decommissioned'] as const
 
-export interface DeviceListOptions extends ListOptions {
+export interface DeviceListOptions extends ListOptions, FilterOptions {
   readonly profile?: string
   readonly cohort?: string
   readonly batch?: string
@@ -29,18 +26,18 @@ export interface DeviceListOptions extends ListOptions {
 export async function listDevices(cli: CliContext, options: DeviceListOptions): Promise<void> {
   const { engine } = await cli.app()
   const limit = rowLimit(cli, options)
-  const { profile, cohort, batch, site, connectivity, state } = options
-  const filter = given({ profile, cohort, batch, site, connectivity, state })
+  const { profile, cohort, batch, site, connectivity, state, sort } = options
+  const filter = filterText(options.filter, { profile, cohort, batch, site, connectivity, state })
   await cli.output.list({
     columns: deviceColumns(cli.clock.now()),
-    rows: everyPage((page) => devicePage(engine, { ...page, filter }), limit),
-    json: deviceJson,
+    rows: everyPage((page) => deviceList(engine, { ...page, filter, ...given({ sort }) }), limit),
+    json: deviceListJson,
     empty: 'No device matches.',
     limit,
   })
 }
 
-function deviceColumns(now: Instant): readonly Column<DeviceRow>[] {
+function deviceColumns(now: Instant): readonly Column<DeviceListRow>[] {
   return [
     { title: 'DEVICE', value: (row) => row.id },
     {
@@ -54,7 +51,18 @@ function deviceColumns(now: Instant): readonly Column<DeviceRow>[] {
     { title: 'SITE', value: (row) => row.site, shrink: true },
     { title: 'LAST RENEWAL', value: (row) => (row.lastRenewalAt === null ? null : day(row.lastRenewalAt)) },
     { title: 'LAST SEEN', value: (row) => ago(row.lastSeenAt, now) },
+    {
+      title: 'EXPIRES',
+      value: (row) => (row.expiresAt === null ? null : day(row.expiresAt)),
+      paint: (row, style) => (row.expiresAt !== null && row.expiresAt < now ? style.red : (text) => text),
+    },
   ]
+}
+
+export function deviceListJson({ expiresAt, issuerId, renewal, ...device }: DeviceListRow): {
+  readonly [key: string]: Json
+} {
+  return { ...deviceJson(device), expiresAt: isoOrNull(expiresAt), issuerId, renewal }
 }
 
 export async function showDevice(cli: CliContext, id: DeviceId): Promise<void> {

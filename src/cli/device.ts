@@ -5,7 +5,9 @@ import { decideRequests } from '../engine/issuing/approval.ts'
 import { addDevice, importDevices, type NewDevice } from '../engine/inventory/device.ts'
 import { waitingRequests } from '../engine/inventory/inventory.ts'
 import { newSecret } from '../engine/issuing/secret.ts'
+import { deviceResource } from '../filter/resources.ts'
 import type { ApprovalRecord } from '../store/approvals.ts'
+import { deviceSorts } from '../store/device-listing.ts'
 import { commandLineActor } from './account.ts'
 import type { CliContext } from './context.ts'
 import {
@@ -20,6 +22,7 @@ import { deviceSource } from './device-records.ts'
 import { showWhy } from './device-why.ts'
 import { registerSet } from './device-set.ts'
 import { addExamples } from './examples.ts'
+import { addFilterOptions } from './filter-options.ts'
 import { runImport } from './import.ts'
 import {
   addListOptions,
@@ -161,9 +164,8 @@ async function* eachOf<Item>(items: readonly Item[]): AsyncGenerator<Item> {
 function registerList(device: Command, cli: CliContext): void {
   addExamples(
     addListOptions(
-      device
-        .command('list')
-        .description('list devices in the order of their ids')
+      addFilterOptions(device.command('list'), deviceResource, deviceSorts)
+        .description('list devices in the order of their ids, or of the ends of their certificates')
         .option('--profile <name>', 'of this profile')
         .option('--cohort <name>', 'of this cohort')
         .option('--batch <name>', 'of this manufacturing run')
@@ -173,6 +175,10 @@ function registerList(device: Command, cli: CliContext): void {
     ).action(async (options: DeviceListOptions) => await listDevices(cli, options)),
     [
       { say: 'The first hundred', run: 'perennial device list' },
+      {
+        say: 'What ends within 30 days and has been silent for a week, the most urgent first',
+        run: 'perennial device list --filter "expires<30d lastSeen>7d"',
+      },
       { say: 'Ids of a batch, for a script', run: 'perennial device list --batch 2026-47 --json' },
     ],
   )

@@ -28,7 +28,7 @@ export interface DeviceRecord {
   readonly createdAt: Instant
 }
 
-const columns = [
+export const deviceColumns = [
   'id',
   'profile',
   'cohort',
@@ -43,7 +43,7 @@ const columns = [
   'created_at',
 ] as const
 
-function toRecord(row: DeviceTable): DeviceRecord {
+export function toDeviceRecord(row: DeviceTable): DeviceRecord {
   return {
     id: row.id as DeviceId,
     profile: row.profile,
@@ -122,12 +122,12 @@ export async function insertDevices(tx: Tx, devices: readonly DeviceRecord[]): P
 }
 
 const selectDevice = prepared((db, p: { id: string }) =>
-  db.selectFrom('devices').select(columns).where('id', '=', p.id),
+  db.selectFrom('devices').select(deviceColumns).where('id', '=', p.id),
 )
 
 export async function findDevice(q: Queries, id: DeviceId): Promise<DeviceRecord | null> {
   const { rows } = await selectDevice(q, { id })
-  return rows[0] ? toRecord(rows[0]) : null
+  return rows[0] ? toDeviceRecord(rows[0]) : null
 }
 
 export type DeviceChange = Partial<
@@ -211,7 +211,7 @@ export async function listDevices(
   assertLimit(limit)
   let query = q
     .selectFrom('devices')
-    .select(columns)
+    .select(deviceColumns)
     .where('id', '>', after ?? '')
   if (scope !== null) {
     const { cohorts, sites } = scope
@@ -230,5 +230,5 @@ export async function listDevices(
     .orderBy('id')
     .limit(limit + 1)
     .execute()
-  return pageOf(rows.map(toRecord), limit, (device) => device.id)
+  return pageOf(rows.map(toDeviceRecord), limit, (device) => device.id)
 }

@@ -13,14 +13,14 @@ export interface FactRecord extends NewFact {
   readonly logIndex: number | null
 }
 
-const columns = ['id', 'at', 'action', 'subject', 'entry', 'log_index'] as const
+export const factColumns = ['id', 'at', 'action', 'subject', 'entry', 'log_index'] as const
 
-interface FactRow extends NewFact {
+export interface FactRow extends NewFact {
   readonly id: number
   readonly log_index: number | null
 }
 
-function toRecord(row: FactRow): FactRecord {
+export function toFactRecord(row: FactRow): FactRecord {
   const { id, at, action, subject, entry, log_index: logIndex } = row
   return { id, at, action, subject, entry, logIndex }
 }
@@ -85,13 +85,13 @@ export async function entriesRange(
 ): Promise<(FactRecord & { readonly logIndex: number })[]> {
   const rows = await q
     .selectFrom('facts')
-    .select(columns)
+    .select(factColumns)
     .where('log_index', 'is not', null)
     .where('log_index', '>=', fromLogIndex)
     .orderBy('log_index')
     .limit(limit)
     .execute()
-  return rows.map((row) => Object.assign(toRecord(row), { logIndex: row.log_index as number }))
+  return rows.map((row) => Object.assign(toFactRecord(row), { logIndex: row.log_index as number }))
 }
 
 export async function factByLogIndex(q: Queries, logIndex: number): Promise<FactRecord | null> {
@@ -113,7 +113,7 @@ export async function countSealed(q: Queries): Promise<number> {
 const selectBySubjects = preparedRows<{ subject: string }, FactRow>((db, rows) =>
   db
     .selectFrom('facts')
-    .select(columns)
+    .select(factColumns)
     .where(
       'subject',
       'in',
@@ -131,7 +131,7 @@ export async function factsBySubjects(
     subjects.map((subject) => ({ subject })),
   )
   return results
-    .flatMap(({ rows }) => rows.filter((row) => row.action === action).map(toRecord))
+    .flatMap(({ rows }) => rows.filter((row) => row.action === action).map(toFactRecord))
     .sort((a, b) => a.id - b.id)
 }
 
@@ -145,12 +145,12 @@ export async function recentFacts(
     readonly limit: number
   },
 ): Promise<FactRecord[]> {
-  let query = q.selectFrom('facts').select(columns)
+  let query = q.selectFrom('facts').select(factColumns)
   query = query.where('id', '<', request.beforeId ?? Number.MAX_SAFE_INTEGER)
   if (request.subject !== undefined) query = query.where('subject', '=', request.subject)
   if (request.action !== undefined) query = query.where('action', '=', request.action)
   const rows = await query.orderBy('id', 'desc').limit(request.limit).execute()
-  return rows.map(toRecord)
+  return rows.map(toFactRecord)
 }
 
 /** Oldest first. Index: facts_subject when a subject is given, otherwise the primary key. */
@@ -163,9 +163,9 @@ export async function factsAfter(
     readonly limit: number
   },
 ): Promise<FactRecord[]> {
-  let query = q.selectFrom('facts').select(columns).where('id', '>', request.afterId)
+  let query = q.selectFrom('facts').select(factColumns).where('id', '>', request.afterId)
   if (request.subject !== undefined) query = query.where('subject', '=', request.subject)
   if (request.action !== undefined) query = query.where('action', '=', request.action)
   const rows = await query.orderBy('id').limit(request.limit).execute()
-  return rows.map(toRecord)
+  return rows.map(toFactRecord)
 }

@@ -11,14 +11,16 @@ interface Layer {
 }
 
 const edges = ['protocols', 'api', 'authorities', 'connectors', 'triggers', 'notifiers']
-const belowEdge = ['engine', 'pki', 'base']
-const belowApp = ['config', ...edges, 'agent', 'engine', 'store', 'pki', 'base']
+const belowEdge = ['engine', 'pki', 'filter', 'base']
+const belowApp = ['config', ...edges, 'agent', 'engine', 'store', 'pki', 'filter', 'base']
 
 export const layers: Readonly<Record<string, Layer>> = {
   base: { imports: [], packages: ['pino'] },
   pki: { imports: ['base'], packages: [] },
-  store: { imports: ['base'], packages: ['kysely', 'pg'] },
-  engine: { imports: ['store', 'pki', 'base'], packages: [] },
+  // The filter language of lists; runs in a browser too.
+  filter: { imports: ['base'], packages: [] },
+  store: { imports: ['filter', 'base'], packages: ['kysely', 'pg'] },
+  engine: { imports: ['store', 'pki', 'filter', 'base'], packages: [] },
   agent: { imports: ['pki', 'base'], packages: ['mqtt'] },
   config: { imports: ['engine', 'pki', 'base'] },
   ...Object.fromEntries(edges.map((name) => [name, { imports: belowEdge }])),

@@ -136,6 +136,8 @@ CREATE INDEX certificates_reserved ON public.certificates USING btree (created_a
 
 CREATE INDEX certificates_revoked ON public.certificates USING btree (issuer_id, crl_shard, revoked_at, id, serial_number, reason, not_after) WHERE (status = 'revoked'::text);
 
+CREATE INDEX certificates_site_expiry ON public.certificates USING btree (site, not_after, id) WHERE ((status = ANY (ARRAY['issued'::text, 'confirmed'::text])) AND (site IS NOT NULL));
+
 CREATE UNIQUE INDEX certificates_key ON public.certificates USING btree (spki_hash, device_id, slot, COALESCE(predecessor_id, (0)::bigint)) WHERE (holds_key = 1);
 
 CREATE UNIQUE INDEX certificates_serial ON public.certificates USING btree (serial_number, issuer_id);
@@ -211,6 +213,10 @@ create table devices (
 CREATE INDEX devices_by_batch ON public.devices USING btree (batch, id) WHERE (batch IS NOT NULL);
 
 CREATE INDEX devices_by_cohort ON public.devices USING btree (cohort, id) WHERE (cohort IS NOT NULL);
+
+CREATE INDEX devices_by_site ON public.devices USING btree (site, id) WHERE (site IS NOT NULL);
+
+CREATE INDEX devices_by_state ON public.devices USING btree (state, id) WHERE (state <> 'active'::text);
 
 create table enrolment_secrets (
   device_id text collate "C" not null,

@@ -120,6 +120,9 @@ CREATE INDEX certificates_revoked
 
 CREATE UNIQUE INDEX certificates_serial on certificates (serial_number, issuer_id);
 
+CREATE INDEX certificates_site_expiry on certificates (site, not_after, id)
+  where status in ('issued', 'confirmed') and site is not null;
+
 CREATE TABLE checkpoints (size integer primary key, root_hash blob not null, note text, at integer not null) strict, without rowid;
 
 CREATE TABLE counters (
@@ -175,6 +178,10 @@ CREATE TABLE devices (
 CREATE INDEX devices_by_batch on devices (batch, id) where batch is not null;
 
 CREATE INDEX devices_by_cohort on devices (cohort, id) where cohort is not null;
+
+CREATE INDEX devices_by_site on devices (site, id) where site is not null;
+
+CREATE INDEX devices_by_state on devices (state, id) where state <> 'active';
 
 CREATE TABLE enrolment_secrets (
   device_id text primary key references devices (id),
