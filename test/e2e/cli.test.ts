@@ -101,7 +101,7 @@ suite('the command line', () => {
       const piped = await perennial('device list --site graz')
       assert.equal(
         piped.stdout.split('\n')[0],
-        'DEVICE\tSTATE\tPROFILE\tCOHORT\tBATCH\tSITE\tLAST RENEWAL\tLAST SEEN',
+        'DEVICE\tSTATE\tPROFILE\tCOHORT\tBATCH\tSITE\tLAST RENEWAL\tLAST SEEN\tEXPIRES',
       )
     })
 
@@ -320,7 +320,7 @@ suite('the command line', () => {
     }
     assert.deepEqual(await completions('perennial', 'dev'), ['device'])
     assert.deepEqual(await completions('perennial', '--data', 'device', 'cert', 'ex'), ['export', 'expiry'])
-    assert.deepEqual(await completions('perennial', 'device', 'list', '--s'), ['--site', '--state'])
+    assert.deepEqual(await completions('perennial', 'device', 'list', '--s'), ['--sort', '--site', '--state'])
     write('unlikely-name.pem', '')
     assert.deepEqual(await completions('perennial', 'cert', 'inspect', 'unlikely-'), ['unlikely-name.pem'])
   })
