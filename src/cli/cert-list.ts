@@ -12,12 +12,13 @@ import {
 } from '../engine/inventory/inventory.ts'
 import { certificateList } from '../engine/inventory/listing.ts'
 import { issuerChain } from '../engine/issuing/issuer.ts'
+import { withTerms } from '../filter/print.ts'
 import { parseCertificate } from '../pki/certificate.ts'
 import { encodePem } from '../pki/pem.ts'
 import type { CertificateRecord, CertificateStatus } from '../store/certificate-record.ts'
 import type { CliContext } from './context.ts'
 import { certificateLines } from './certificate-view.ts'
-import { filterText, type FilterOptions } from './filter-options.ts'
+import type { FilterOptions } from './filter-options.ts'
 import { everyPage, given, rowLimit, type ListOptions } from './options.ts'
 import type { Json } from './output.ts'
 import { formatFields, type Column } from './table.ts'
@@ -38,7 +39,7 @@ export async function listAll(cli: CliContext, options: CertListOptions): Promis
   const { engine } = await cli.app()
   const limit = rowLimit(cli, options)
   const { device, issuer, status, profile, cohort, batch, site, expiresWithin, sort } = options
-  const filter = filterText(
+  const filter = withTerms(
     options.filter,
     { device, issuer, status, profile, cohort, batch, site },
     expiresWithin === undefined ? [] : [`expires>=0 expires<${formatDuration(expiresWithin)}`],

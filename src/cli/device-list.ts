@@ -3,10 +3,11 @@ import { iso, type Instant } from '../base/clock.ts'
 import type { DeviceId } from '../base/id.ts'
 import { deviceDetails, type DeviceDetails, type DeviceRow } from '../engine/inventory/inventory.ts'
 import { deviceList, type DeviceListRow } from '../engine/inventory/listing.ts'
+import { withTerms } from '../filter/print.ts'
 import type { ApprovalRecord } from '../store/approvals.ts'
 import { certificateRowJson, statusOf } from './cert-list.ts'
 import type { CliContext } from './context.ts'
-import { filterText, type FilterOptions } from './filter-options.ts'
+import type { FilterOptions } from './filter-options.ts'
 import { everyPage, given, rowLimit, type ListOptions } from './options.ts'
 import type { Json } from './output.ts'
 import { formatFields, formatTable, type Column } from './table.ts'
@@ -27,7 +28,7 @@ export async function listDevices(cli: CliContext, options: DeviceListOptions): 
   const { engine } = await cli.app()
   const limit = rowLimit(cli, options)
   const { profile, cohort, batch, site, connectivity, state, sort } = options
-  const filter = filterText(options.filter, { profile, cohort, batch, site, connectivity, state })
+  const filter = withTerms(options.filter, { profile, cohort, batch, site, connectivity, state })
   await cli.output.list({
     columns: deviceColumns(cli.clock.now()),
     rows: everyPage((page) => deviceList(engine, { ...page, filter, ...given({ sort }) }), limit),

@@ -1,7 +1,6 @@
 /** `--filter` and `--sort` of lists, and the older options as terms of the same language. */
 import type { Command } from 'commander'
 import { operatorsOf, type FilterResource } from '../filter/field.ts'
-import { printTerm } from '../filter/print.ts'
 import { padEnd } from './text-width.ts'
 
 export interface FilterOptions {
@@ -32,18 +31,4 @@ function fieldHelp({ fields, hasTags, freeText }: FilterResource): string {
     'Terms of --filter:',
     ...rows.map(([left, about]) => `  ${padEnd(left, width)}  ${about}`),
   ].join('\n')
-}
-
-/** The filter that was given, and the options as terms behind it: places in messages are those of what was typed. */
-export function filterText(
-  filter: string | undefined,
-  options: Readonly<Record<string, string | undefined>>,
-  more: readonly string[] = [],
-): string {
-  const terms = Object.entries(options).flatMap(([field, text]) =>
-    text === undefined
-      ? []
-      : [printTerm({ field, operator: '=', values: [{ kind: 'text', text, isPrefix: false }] })],
-  )
-  return [...(filter === undefined ? [] : [filter]), ...terms, ...more].join(' ')
 }

@@ -13,6 +13,23 @@ export function printTerm({ field, operator, values }: Pick<Term, 'field' | 'ope
   return field === '' ? printed.join(' ') : `${field}${operator}${printed.join(',')}`
 }
 
+/**
+ * A filter as it was written, and names with values as terms of equality behind it: places in messages are those of what
+ * was written.
+ */
+export function withTerms(
+  filter: string | undefined,
+  equal: Readonly<Record<string, string | undefined>>,
+  more: readonly string[] = [],
+): string {
+  const terms = Object.entries(equal).flatMap(([field, text]) =>
+    text === undefined
+      ? []
+      : [printTerm({ field, operator: '=', values: [{ kind: 'text', text, isPrefix: false }] })],
+  )
+  return [...(filter === undefined ? [] : [filter]), ...terms, ...more].join(' ')
+}
+
 function printValue(value: Value, field: string): string {
   switch (value.kind) {
     case 'text':

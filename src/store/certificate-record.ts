@@ -6,7 +6,15 @@ import { bytesToHexOrNull, hexToBytes } from './columns.ts'
 import type { CertificateTable } from './schema.ts'
 
 /** `expired` is never stored: it is `notAfter < now`, whatever the status. */
-export type CertificateStatus = 'reserved' | 'issued' | 'confirmed' | 'superseded' | 'revoked' | 'abandoned'
+export const certificateStatuses = [
+  'reserved',
+  'issued',
+  'confirmed',
+  'superseded',
+  'revoked',
+  'abandoned',
+] as const
+export type CertificateStatus = (typeof certificateStatuses)[number]
 
 export interface CertificateRecord {
   readonly id: CertificateId

@@ -9,6 +9,8 @@ import type { DeviceId, IssuerId, SerialNumber } from '../../base/id.ts'
 import { appendFacts, type NewFact } from '../../store/facts.ts'
 import type { Tx } from '../../store/schema.ts'
 
+export type { FactRecord } from '../../store/facts.ts'
+
 /** Everything that can be on record; docs/audit.md says what each one means and carries. */
 export const factActions = [
   'instance.initialised',

@@ -20,6 +20,7 @@ import type { Page, PageRequest } from '../../store/page.ts'
 import { findSecret } from '../../store/secrets.ts'
 import type { Engine } from '../context.ts'
 
+export { certificateStatuses } from '../../store/certificate-record.ts'
 export type { CertificateFilter, DeviceFilter, Page, PageRequest }
 
 export type DeviceRow = DeviceRecord & { readonly lastSeenAt: Instant | null }

@@ -18,6 +18,11 @@ import type { RenewalRecord, RenewalStatus } from '../../store/renewal-record.ts
 import type { Engine } from '../context.ts'
 import type { CertificateRow, DeviceRow } from './inventory.ts'
 
+export { certificateSorts } from '../../store/certificate-listing.ts'
+export { deviceSorts } from '../../store/device-listing.ts'
+export { factSorts } from '../../store/fact-listing.ts'
+export { renewalSorts } from '../../store/renewal-listing.ts'
+
 export interface FilteredRequest extends PageRequest {
   /** Text of the filter language; absent or empty: all. */
   readonly filter?: string
@@ -86,6 +91,16 @@ export async function renewalList(engine: Engine, request: FilteredRequest): Pro
 /** The same for facts, the newest first. */
 export async function factList(engine: Engine, request: FilteredRequest): Promise<Page<FactRecord>> {
   return await listFactsBy(engine.store.db, requestOf(engine, factResource, request))
+}
+
+/** What is on record about one subject, the newest first. */
+export async function factsOf(
+  { store, clock }: Engine,
+  subject: string,
+  page: PageRequest,
+): Promise<Page<FactRecord>> {
+  const filter = parseFilter(`subject=${JSON.stringify(subject)}`, factResource)
+  return await listFactsBy(store.db, { ...page, filter, now: clock.now() })
 }
 
 function requestOf(

@@ -10,6 +10,8 @@ import type { EnrollOutcome } from './enroll.ts'
 import type { PolicyInput } from './policy-input.ts'
 import { defaultSlot } from './profile.ts'
 
+export type { ApprovalRecord }
+
 export interface ApprovalRequest {
   readonly csr: Uint8Array
   /** What the certificate would say. */

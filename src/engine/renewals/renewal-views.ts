@@ -8,6 +8,9 @@ import type { RenewalRecord } from '../../store/renewal-record.ts'
 import { findRenewal } from '../../store/renewals.ts'
 import type { Engine } from '../context.ts'
 
+export { renewalStatuses } from '../../store/renewal-record.ts'
+export type { AttemptRecord, RenewalRecord }
+
 /** The targets of a campaign, in the order in which they were drawn. */
 export async function renewalPage({ store }: Engine, request: RenewalsRequest): Promise<Page<RenewalRecord>> {
   return await listRenewals(store.db, request)
