@@ -8,6 +8,7 @@ import {
   renewalColumns,
   renewalStatuses,
   toRenewal,
+  type FlowStep,
   type RenewalRecord,
   type RenewalStatus,
 } from './renewal-record.ts'
@@ -101,6 +102,19 @@ export async function countersOfCampaign(
     waves.set(Number(wave), counts)
   }
   return waves
+}
+
+/** How many targets of a campaign took each step in which hour, in the order of hours; hours without any are left out. */
+export async function flowOfCampaign(
+  q: Queries,
+  campaignId: string,
+): Promise<{ readonly hour: number; readonly step: FlowStep; readonly count: number }[]> {
+  const prefix = `flow.${campaignId}.`
+  const sums = [...(await readCounters(q, prefix))].map(([name, count]) => {
+    const [hour = '', step = ''] = name.slice(prefix.length).split('.')
+    return { hour: Number(hour), step: step as FlowStep, count }
+  })
+  return sums.filter(({ count }) => count !== 0).sort((a, b) => a.hour - b.hour)
 }
 
 /** The same for renewals that no campaign asked for. */

@@ -1,5 +1,5 @@
 /** One row of the renewals and its two shapes: record in the program, row in the database. */
-import type { Instant } from '../base/clock.ts'
+import { hourMs, type Instant } from '../base/clock.ts'
 import type { CertificateId, DeviceId } from '../base/id.ts'
 import type { RenewalTable } from './schema.ts'
 
@@ -129,4 +129,30 @@ export function renewalCounter(
   status: RenewalStatus,
 ): string {
   return campaignId === noCampaign ? `renewals.${status}` : `campaign.${campaignId}.${wave}.${status}`
+}
+
+/** What the progress of a campaign over time is drawn from. */
+export const flowSteps = ['triggered', 'issued', 'confirmed', 'ended'] as const
+export type FlowStep = (typeof flowSteps)[number]
+
+type FlowInstants = Pick<RenewalRecord, 'campaignId' | 'triggeredAt' | 'issuedAt' | 'confirmedAt' | 'endedAt'>
+
+/** Name of the sum of the targets of a campaign that took a step in an hour (whole hours since 1970): `flow.<id>.<hour>.<step>`. */
+export function flowCounter(campaignId: string, at: Instant, step: FlowStep): string {
+  return `flow.${campaignId}.${Math.floor(at / hourMs)}.${step}`
+}
+
+/** The sums that a change moves, so that they are at each moment what the rows add up to. */
+export function flowChanges(before: FlowInstants, after: FlowInstants): [name: string, delta: number][] {
+  const { campaignId } = before
+  if (campaignId === noCampaign) return []
+  return flowSteps.flatMap((step): [string, number][] => {
+    const from = before[`${step}At`]
+    const to = after[`${step}At`]
+    if (from === to) return []
+    return [
+      ...(from === null ? [] : [[flowCounter(campaignId, from, step), -1] as [string, number]]),
+      ...(to === null ? [] : [[flowCounter(campaignId, to, step), 1] as [string, number]]),
+    ]
+  })
 }

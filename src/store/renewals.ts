@@ -5,6 +5,7 @@ import type { DeviceId } from '../base/id.ts'
 import { engineOf, locked, prepared, preparedInsert, preparedRows } from './prepared.ts'
 import {
   renewalColumns,
+  flowChanges,
   renewalCounter,
   toRenewal,
   type RenewalRecord,
@@ -277,6 +278,7 @@ export async function updateRenewals(
       end.add(renewalCounter(before, before.status), -1)
       end.add(renewalCounter(before, after.status), 1)
     }
+    for (const [name, delta] of flowChanges(before, after)) end.add(name, delta)
     return toChanged(after)
   })
   await updateMany(tx, rows)

@@ -5,7 +5,7 @@ import type { CertificateRecord, NewCertificate } from '../../src/store/certific
 import type { DeviceRecord } from '../../src/store/devices.ts'
 import type { IssuerRecord } from '../../src/store/issuers.ts'
 import type { Store } from '../../src/store/open.ts'
-import { renewalCounter, type RenewalStatus } from '../../src/store/renewal-record.ts'
+import { flowCounter, flowSteps, renewalCounter, type RenewalStatus } from '../../src/store/renewal-record.ts'
 
 /** A day's worth of instants in the year 2026, so that nothing in a test is 0 by accident. */
 export const start = 20_500 * dayMs
@@ -110,9 +110,17 @@ export async function recount(store: Store): Promise<Record<string, number>> {
   for (const { state } of await store.db.selectFrom('devices').select('state').execute()) {
     count(`devices.${state}`)
   }
-  const renewals = await store.db.selectFrom('renewals').select(['campaign_id', 'wave', 'status']).execute()
-  for (const { campaign_id: campaignId, wave, status } of renewals) {
+  const renewals = await store.db
+    .selectFrom('renewals')
+    .select(['campaign_id', 'wave', 'status', 'triggered_at', 'issued_at', 'confirmed_at', 'ended_at'])
+    .execute()
+  for (const { campaign_id: campaignId, wave, status, ...at } of renewals) {
     count(renewalCounter({ campaignId, wave }, status as RenewalStatus))
+    if (campaignId === '') continue
+    for (const step of flowSteps) {
+      const instant = at[`${step}_at`]
+      if (instant !== null) count(flowCounter(campaignId, instant, step))
+    }
   }
   const certificates = await store.db
     .selectFrom('certificates')
