@@ -198,3 +198,19 @@ export async function listApprovals(
     .execute()
   return pageOf(rows.map(toRecord), limit, (approval) => String(approval.id))
 }
+
+/** How many wait for a person; counting ends at `most`. Index: approvals_pending. */
+export async function countApprovals(q: Queries, most: number): Promise<number> {
+  const row = await q
+    .selectFrom(
+      q
+        .selectFrom('approvals')
+        .select('id')
+        .where('status', '=', sql.lit('pending'))
+        .limit(sql.lit(most))
+        .as('waiting'),
+    )
+    .select(sql<number>`cast(count(*) as bigint)`.as('count'))
+    .executeTakeFirst()
+  return row?.count ?? 0
+}

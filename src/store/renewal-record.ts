@@ -146,13 +146,13 @@ export function flowCounter(campaignId: string, at: Instant, step: FlowStep): st
 export function flowChanges(before: FlowInstants, after: FlowInstants): [name: string, delta: number][] {
   const { campaignId } = before
   if (campaignId === noCampaign) return []
-  return flowSteps.flatMap((step): [string, number][] => {
+  const changes: [name: string, delta: number][] = []
+  for (const step of flowSteps) {
     const from = before[`${step}At`]
     const to = after[`${step}At`]
-    if (from === to) return []
-    return [
-      ...(from === null ? [] : [[flowCounter(campaignId, from, step), -1] as [string, number]]),
-      ...(to === null ? [] : [[flowCounter(campaignId, to, step), 1] as [string, number]]),
-    ]
-  })
+    if (from === to) continue
+    if (from !== null) changes.push([flowCounter(campaignId, from, step), -1])
+    if (to !== null) changes.push([flowCounter(campaignId, to, step), 1])
+  }
+  return changes
 }

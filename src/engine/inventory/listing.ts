@@ -2,6 +2,7 @@
 import { parseFilter } from '../../filter/filter.ts'
 import type { FilterResource } from '../../filter/field.ts'
 import { certificateResource, deviceResource, factResource, renewalResource } from '../../filter/resources.ts'
+import type { CertificateId } from '../../base/id.ts'
 import type { Instant } from '../../base/instant.ts'
 import { listCertificatesBy } from '../../store/certificate-listing.ts'
 import { currentOfDevices } from '../../store/device-summary.ts'
@@ -10,6 +11,7 @@ import type { DeviceScope } from '../../store/device-scope.ts'
 import type { DeviceRecord } from '../../store/devices.ts'
 import { listFactsBy } from '../../store/fact-listing.ts'
 import type { FactRecord } from '../../store/facts.ts'
+import { findCertificate } from '../../store/inventory.ts'
 import { findCertificatesLastSeen, findLastSeen } from '../../store/last-seen.ts'
 import type { ListRequest } from '../../store/listing.ts'
 import type { Page, PageRequest } from '../../store/page.ts'
@@ -81,6 +83,14 @@ export async function certificateList(
     rows.map(({ id }) => id),
   )
   return { rows: rows.map((row) => Object.assign({ lastSeenAt: seen.get(row.id) ?? null }, row)), next }
+}
+
+/** Null when there is none. */
+export async function oneCertificate({ store }: Engine, id: CertificateId): Promise<CertificateRow | null> {
+  const record = await findCertificate(store.db, id)
+  if (!record) return null
+  const seen = await findCertificatesLastSeen(store.db, [id])
+  return { ...record, lastSeenAt: seen.get(id) ?? null }
 }
 
 /** The same for renewals; those of `state=escalated` are the field list, the most urgent first. */

@@ -38,11 +38,18 @@ export interface FieldEntry {
 
 /** Those whose certificate ends first come first. */
 export async function fieldPage(engine: Engine, request: FieldRequest): Promise<Page<FieldEntry>> {
-  const { db } = engine.store
-  const now = engine.clock.now()
-  const { rows, next } = await listEscalated(db, request)
+  const { rows, next } = await listEscalated(engine.store.db, request)
+  return { rows: await fieldEntries(engine, rows, engine.clock.now()), next }
+}
+
+/** What people need to know about each of these renewals. */
+export async function fieldEntries(
+  { store: { db } }: Engine,
+  renewals: readonly RenewalRecord[],
+  now: Instant,
+): Promise<FieldEntry[]> {
   const entries: FieldEntry[] = []
-  for (const renewal of rows) {
+  for (const renewal of renewals) {
     entries.push({
       renewal,
       device: await findDevice(db, renewal.deviceId),
@@ -53,7 +60,7 @@ export async function fieldPage(engine: Engine, request: FieldRequest): Promise<
       nextAction: nextActionWords(renewal, now),
     })
   }
-  return { rows: entries, next }
+  return entries
 }
 
 interface FieldDecision {
