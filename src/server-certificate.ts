@@ -3,10 +3,14 @@ import { X509Certificate, createPrivateKey } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import { serverNames, type App } from './app.ts'
+import { toHex } from './base/bytes.ts'
 import { writeFileAtomically } from './base/file.ts'
-import { defaultIssuerId } from './engine/issuing/default-profiles.ts'
 import { issuerChain } from './engine/issuing/issuer.ts'
-import { isServerCertificateDue, issueServerCertificate } from './engine/issuing/server-certificate.ts'
+import {
+  isServerCertificateDue,
+  issueServerCertificate,
+  serverIssuer,
+} from './engine/issuing/server-certificate.ts'
 import { formatGeneralName, parseGeneralNameText } from './pki/general-name-text.ts'
 import { parseCertificate } from './pki/certificate.ts'
 import { generateKeyPair } from './pki/key.ts'
@@ -28,16 +32,18 @@ export async function ensureServerCertificate(app: App): Promise<ServerCredentia
   const { serverCertificateFile, serverKeyFile } = app.dataDirectory
   const chainPem = await readOptional(serverCertificateFile)
   const keyPem = await readOptional(serverKeyFile)
-  if (chainPem !== null && keyPem !== null && isStillGood(app, chainPem, keyPem)) return { chainPem, keyPem }
+  if (chainPem !== null && keyPem !== null && (await isStillGood(app, chainPem, keyPem)))
+    return { chainPem, keyPem }
   return await renew(app)
 }
 
 async function renew(app: App): Promise<ServerCredential> {
   const { serverCertificateFile, serverKeyFile } = app.dataDirectory
   const { privateKey, spki } = generateKeyPair('ec-p256')
-  const request = { issuerId: defaultIssuerId, hostnames: serverNames(app.config), spki }
+  const issuerId = await serverIssuer(app.engine)
+  const request = { issuerId, hostnames: serverNames(app.config), spki }
   const { der } = await issueServerCertificate(app.engine, request)
-  const issuers = await issuerChain(app.engine, defaultIssuerId)
+  const issuers = await issuerChain(app.engine, issuerId)
   const chainPem = [der, ...issuers.slice(0, -1)].map((each) => encodePem('CERTIFICATE', each)).join('')
   const keyPem = encodePem('PRIVATE KEY', privateKey.export({ type: 'pkcs8', format: 'der' }))
   // the key first: between the two writes the pair does not fit, which the next start takes for a missing one
@@ -46,11 +52,18 @@ async function renew(app: App): Promise<ServerCredential> {
   return { chainPem, keyPem }
 }
 
-function isStillGood(app: App, chainPem: string, keyPem: string): boolean {
+async function isStillGood(app: App, chainPem: string, keyPem: string): Promise<boolean> {
   const leaf = decodePem(chainPem)[0]?.der
   if (!leaf) return false
   const { notAfter, extensions } = parseCertificate(leaf)
   if (isServerCertificateDue({ notAfter }, app.engine.clock.now())) return false
+  const signedBy = extensions.authorityKeyIdentifier?.keyIdentifier ?? null
+  const issuers = await app.engine.issuers.list()
+  const isRevoked = issuers.some(
+    ({ status, subjectKeyIdentifier }) =>
+      status === 'revoked' && signedBy !== null && toHex(signedBy) === subjectKeyIdentifier,
+  )
+  if (isRevoked) return false
   const names = new Set((extensions.subjectAltName ?? []).map(formatGeneralName))
   const wanted = new Set(serverNames(app.config).map(nameText))
   const hasNames = names.size === wanted.size && wanted.isSubsetOf(names)

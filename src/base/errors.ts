@@ -37,6 +37,7 @@ export const refusalRules = {
   'certificate-untrusted': forbidden,
   'certificate-expired': forbidden,
   'certificate-retired': forbidden,
+  'issuer-revoked': forbidden,
   'device-unknown': forbidden,
   'device-revoked': forbidden,
   'device-quarantined': forbidden,

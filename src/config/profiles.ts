@@ -84,6 +84,13 @@ export const profileEntry = section(
       longest: '10y',
       default: '0',
     }),
+    reissueFor: duration({
+      description:
+        'When the issuer is revoked, its certificates may still be renewed over EST, and used for nothing else, for this long. 0: the device enrols again with a secret or its factory identity.',
+      shortest: '0',
+      longest: '365d',
+      default: '0',
+    }),
     retireAfter: duration({
       description:
         'A replaced certificate goes on working this long after the new one was first used: a device whose storage fails may fall back to it.',

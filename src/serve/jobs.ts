@@ -12,6 +12,7 @@ import { retractionHandler } from '../engine/renewals/retraction.ts'
 import { retireCertificates } from '../engine/renewals/retire.ts'
 import { proposalKinds } from '../engine/proposals/proposal-kinds.ts'
 import { expireProposalsJob, proposalHandler } from '../engine/proposals/proposal.ts'
+import { reissueJob } from '../engine/revocation/reissue.ts'
 import { revocationJob } from '../engine/revocation/revoke-batch.ts'
 import { sealJob } from '../engine/audit/seal.ts'
 import { writeSightings } from '../engine/renewals/sighting.ts'
@@ -33,6 +34,7 @@ export function platformJobs({ config }: App): Job[] {
     retireCertificates,
     forgetRetired(),
     revocationJob,
+    reissueJob,
     crlJob,
     ...(config.sightings.token === null ? [] : [indexFingerprintsJob]),
   ]

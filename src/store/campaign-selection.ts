@@ -36,6 +36,8 @@ export interface SelectionRequest {
   /** The longest a healthy device stays silent, ms, by name of its connectivity. */
   readonly checkIns: ReadonlyMap<string, number>
   readonly slot: string
+  /** Issuers that are revoked: what they have signed need not be due to be replaced. */
+  readonly lostIssuers: readonly string[]
 }
 
 /** `target`, or the first reason why not. */
@@ -192,11 +194,12 @@ function selected(q: Queries, { filter, slot }: SelectionRequest) {
 }
 
 /** Position in `selectionOutcomes` of the first that applies. */
-function outcomeOf({ now, profiles }: SelectionRequest): RawBuilder<number> {
+function outcomeOf({ now, profiles, lostIssuers }: SelectionRequest): RawBuilder<number> {
   const opensBy = byName('d.profile', profiles, ({ renewBeforeMs }) => now + renewBeforeMs)
   const renewableUntil = byName('d.profile', profiles, ({ renewExpiredForMs }) => now - renewExpiredForMs)
   const isRenewable =
     profiles.length === 0 ? sql`1 = 0` : sql`d.profile in (${sql.join(profiles.map(({ name }) => name))})`
+  const ofOther = lostIssuers.length === 0 ? sql`` : sql` and c.issuer_id not in (${sql.join(lostIssuers)})`
   const is = (outcome: SelectionOutcome) => sql.lit(selectionOutcomes.indexOf(outcome))
   return sql<number>`case
     when d.state = 'quarantined' then ${is('quarantined')}
@@ -206,7 +209,7 @@ function outcomeOf({ now, profiles }: SelectionRequest): RawBuilder<number> {
     when c.not_after < ${renewableUntil} then ${is('expired')}
     when r.id is not null and r.campaign_id <> '' then ${is('other-campaign')}
     when r.id is not null and r.status <> 'planned' then ${is('being-renewed')}
-    when c.not_after > ${opensBy} then ${is('not-yet')}
+    when c.not_after > ${opensBy}${ofOther} then ${is('not-yet')}
     else ${is('target')} end`
 }
 

@@ -20,7 +20,8 @@ export interface IssuerRecord {
   /** Kind of authority that holds the key: `software`, … */
   readonly authority: string
   readonly keyReference: string
-  readonly status: 'active' | 'retired'
+  /** `revoked`: nothing that it has signed counts any more. `retired`: it signs no more. */
+  readonly status: 'active' | 'retired' | 'revoked'
   /** Hex. */
   readonly subjectKeyIdentifier: string
   /** SHA-256 of the SubjectPublicKeyInfo, hex. */
@@ -29,6 +30,11 @@ export interface IssuerRecord {
   readonly notAfter: Instant
   readonly crlShards: number
   readonly createdAt: Instant
+  readonly revokedAt: Instant | null
+  /** A name of RFC 5280 §5.3.1; null unless it is revoked. */
+  readonly revocationReason: string | null
+  /** The campaign by which its devices enrol again: null before there is one, '' when none was needed. */
+  readonly reissueCampaign: string | null
 }
 
 const columns = [
@@ -47,6 +53,9 @@ const columns = [
   'not_after',
   'crl_shards',
   'created_at',
+  'revoked_at',
+  'revocation_reason',
+  'reissue_campaign',
 ] as const
 
 function toRecord(row: IssuerTable): IssuerRecord {
@@ -59,13 +68,16 @@ function toRecord(row: IssuerTable): IssuerRecord {
     keyAlgorithm: row.key_algorithm,
     authority: row.authority,
     keyReference: row.key_reference,
-    status: row.status as IssuerRecord['status'],
+    status: row.revoked_at === null ? (row.status as IssuerRecord['status']) : 'revoked',
     subjectKeyIdentifier: row.subject_key_identifier,
     spkiHash: toHex(row.spki_hash),
     notBefore: row.not_before,
     notAfter: row.not_after,
     crlShards: row.crl_shards,
     createdAt: row.created_at,
+    revokedAt: row.revoked_at,
+    revocationReason: row.revocation_reason,
+    reissueCampaign: row.reissue_campaign,
   }
 }
 
@@ -89,6 +101,9 @@ export async function insertIssuer(tx: Tx, issuer: IssuerRecord): Promise<void> 
       not_after: issuer.notAfter,
       crl_shards: issuer.crlShards,
       created_at: issuer.createdAt,
+      revoked_at: null,
+      revocation_reason: null,
+      reissue_campaign: null,
     })
     .onConflict((on) => on.column('id').doNothing())
     .executeTakeFirst()
@@ -112,7 +127,11 @@ export async function listIssuers(q: Queries): Promise<IssuerRecord[]> {
   return rows.map(toRecord)
 }
 
-export type IssuerChange = Partial<Pick<IssuerRecord, 'certificate' | 'status' | 'notBefore' | 'notAfter'>>
+export type IssuerChange = Partial<
+  Pick<IssuerRecord, 'certificate' | 'notBefore' | 'notAfter' | 'reissueCampaign'> & {
+    readonly status: 'active' | 'retired'
+  }
+>
 
 /** @returns false when there is no such issuer */
 export async function updateIssuer(tx: Tx, id: IssuerId, change: IssuerChange): Promise<boolean> {
@@ -121,12 +140,28 @@ export async function updateIssuer(tx: Tx, id: IssuerId, change: IssuerChange): 
     ...(change.status === undefined ? {} : { status: change.status }),
     ...(change.notBefore === undefined ? {} : { not_before: change.notBefore }),
     ...(change.notAfter === undefined ? {} : { not_after: change.notAfter }),
+    ...(change.reissueCampaign === undefined ? {} : { reissue_campaign: change.reissueCampaign }),
   }
   if (Object.keys(values).length === 0) return (await findIssuer(tx, id)) !== null
   const { numUpdatedRows } = await tx
     .updateTable('issuers')
     .set(values)
     .where('id', '=', id)
+    .executeTakeFirst()
+  return numUpdatedRows === 1n
+}
+
+/** For good. @returns false when there is no such issuer or it is revoked already */
+export async function markIssuerRevoked(
+  tx: Tx,
+  id: IssuerId,
+  { reason, revokedAt }: { readonly reason: string; readonly revokedAt: Instant },
+): Promise<boolean> {
+  const { numUpdatedRows } = await tx
+    .updateTable('issuers')
+    .set({ status: 'retired', revoked_at: revokedAt, revocation_reason: reason })
+    .where('id', '=', id)
+    .where('revoked_at', 'is', null)
     .executeTakeFirst()
   return numUpdatedRows === 1n
 }

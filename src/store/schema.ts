@@ -60,6 +60,10 @@ export interface IssuerTable {
   not_after: number
   crl_shards: number
   created_at: number
+  revoked_at: number | null
+  /** A name of RFC 5280 §5.3.1. */
+  revocation_reason: string | null
+  reissue_campaign: string | null
 }
 
 export interface TrustAnchorTable {

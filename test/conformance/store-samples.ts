@@ -97,6 +97,9 @@ export function sampleIssuer(change: Partial<IssuerRecord> = {}): IssuerRecord {
     notAfter: start + 9000 * dayMs,
     crlShards: 1,
     createdAt: start,
+    revokedAt: null,
+    revocationReason: null,
+    reissueCampaign: null,
     ...change,
   }
 }

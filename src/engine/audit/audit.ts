@@ -20,6 +20,7 @@ export const factActions = [
   'issuer.intended',
   'issuer.created',
   'issuer.retired',
+  'issuer.revoked',
   'trust-anchor.added',
   'trust-anchor.removed',
   'profile.changed',

@@ -62,7 +62,8 @@ export async function createCampaign(engine: Engine, request: CreateRequest): Pr
       `there is a campaign ${id}: choose another name, or continue its draft`,
     )
   }
-  const tallies = await tallySelection(engine.store.db, selectionRequest(engine, definition, now))
+  const selection = await selectionRequest(engine, definition, now)
+  const tallies = await tallySelection(engine.store.db, selection)
   const { targets, left, normalDarknessPercent } = measure(tallies)
   if (targets === 0) {
     const reasons = left.map(({ reason, count }) => `${count} ${reason}`).join(', ')
@@ -170,7 +171,7 @@ async function readCandidates(
   { definition, createdAt }: Campaign,
   onPage: (done: number) => void,
 ): Promise<Candidate[]> {
-  const request = selectionRequest(engine, definition, createdAt)
+  const request = await selectionRequest(engine, definition, createdAt)
   const candidates: Candidate[] = []
   const texts = new Map<string, string>()
   // each row brings its own copy of the same few names, and millions of them stay in memory

@@ -57,7 +57,7 @@ forEachEngine((start) => {
     const now = engine.clock.now()
     const definition = parseCampaignDefinition({ selection }, now)
     const page = await candidatePage(engine.store.db, {
-      ...selectionRequest(engine, definition, now),
+      ...(await selectionRequest(engine, definition, now)),
       limit: 100,
     })
     const { targets } = await planCampaign(engine, definition, now)

@@ -69,20 +69,21 @@ export interface PlannedSms {
 
 /** Nothing is written. A few seconds over 2.2 million devices. */
 export async function planCampaign(
-  engine: Pick<Engine, 'store' | 'settings'>,
+  engine: Pick<Engine, 'store' | 'settings' | 'issuers'>,
   definition: CampaignDefinition,
   now: Instant,
 ): Promise<CampaignPlan> {
-  const tallies = await tallySelection(engine.store.db, selectionRequest(engine, definition, now))
+  const request = await selectionRequest(engine, definition, now)
+  const tallies = await tallySelection(engine.store.db, request)
   return planFrom(engine.settings, { definition, tallies, now })
 }
 
 /** What the store is asked for a selection. */
-export function selectionRequest(
-  { settings }: Pick<Engine, 'settings'>,
+export async function selectionRequest(
+  { settings, issuers }: Pick<Engine, 'settings' | 'issuers'>,
   { selection }: CampaignDefinition,
   now: Instant,
-): SelectionRequest {
+): Promise<SelectionRequest> {
   const { all: _all, ...filter } = selection
   const profiles = [...settings.profiles.values()].flatMap(({ name, renewBeforeMs, renewExpiredForMs }) =>
     // those of other profiles are not selected: the query need not tell them apart
@@ -91,7 +92,8 @@ export function selectionRequest(
       : [{ name, renewBeforeMs, renewExpiredForMs }],
   )
   const checkIns = new Map([...settings.connectivity].map(([name, { checkInMs }]) => [name, checkInMs]))
-  return { filter, now, profiles, checkIns, slot: defaultSlot }
+  const lostIssuers = (await issuers.list()).flatMap(({ id, status }) => (status === 'revoked' ? [id] : []))
+  return { filter, now, profiles, checkIns, slot: defaultSlot, lostIssuers }
 }
 
 export interface Measured {

@@ -185,6 +185,9 @@ async function issuerOf(engine: Engine, parsed: Certificate, now: Instant): Prom
     notAfter: noExpiry,
     crlShards: 1,
     createdAt: now,
+    revokedAt: null,
+    revocationReason: null,
+    reissueCampaign: null,
   }
 }
 

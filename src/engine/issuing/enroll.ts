@@ -127,7 +127,7 @@ async function answer(engine: Engine, asked: Asked): Promise<EnrollOutcome> {
     profile,
     now,
   })
-  if (repeat) {
+  if (repeat && !(await isOfRevokedIssuer(engine, repeat))) {
     const { der, record } = issuedBefore(repeat)
     return { kind: 'issued', certificate: der, record, repeated: true }
   }
@@ -163,6 +163,14 @@ async function answer(engine: Engine, asked: Asked): Promise<EnrollOutcome> {
 
   const { der, record, repeated } = await issueCertificate(engine, issuance, now)
   return { kind: 'issued', certificate: der, record, repeated }
+}
+
+/** Such a certificate is handed out to nobody any more, also where it is the answer that was lost. */
+async function isOfRevokedIssuer(
+  { issuers }: Engine,
+  { issuerId }: Pick<CertificateRecord, 'issuerId'>,
+): Promise<boolean> {
+  return (await issuers.find(issuerId))?.record.status === 'revoked'
 }
 
 /** Everything that steps 6 to 10 need. */

@@ -12,6 +12,7 @@ import { validatePath } from '../../pki/path.ts'
 import type { CertificateRecord } from '../../store/certificate-record.ts'
 import { findDevice, type DeviceRecord } from '../../store/devices.ts'
 import { findBySerial } from '../../store/inventory.ts'
+import type { IssuerRecord } from '../../store/issuers.ts'
 import { findSecret, type EnrolmentSecretRecord } from '../../store/secrets.ts'
 import { listTrustAnchors, type TrustAnchorRecord } from '../../store/trust-anchors.ts'
 import type { Engine } from '../context.ts'
@@ -27,6 +28,8 @@ export type Applicant =
       readonly presented: Certificate
       /** How long ago it expired; 0 while it is valid. More than 0 only inside the profile's `renewExpiredFor`. */
       readonly expiredForMs: number
+      /** Its issuer is revoked, and the profile lets it renew all the same, for a while (`reissueFor`). */
+      readonly isIssuerRevoked: boolean
     }
   | {
       readonly kind: 'idevid'
@@ -131,15 +134,19 @@ async function byOwnCertificate(
   requireLive(record)
   const issuer = await engine.issuers.find(record.issuerId)
   assert(issuer, 'a certificate of ours has an issuer of ours')
-  if (issuer.record.status !== 'active') {
+  if (issuer.record.status === 'retired') {
     throw new Refusal(
       'certificate-untrusted',
       `the issuer ${record.issuerId} of this certificate is ${issuer.record.status}: enrol the device again`,
     )
   }
   const device = await requireDevice(engine, record.deviceId)
+  const isIssuerRevoked = issuer.record.status === 'revoked'
+  // who is quarantined is told that, and not how to enrol again
+  if (isIssuerRevoked) requireInService(device)
+  if (isIssuerRevoked) requireReissue(engine, { record, device, operation, now }, issuer.record)
   const expiredForMs = requireValid(engine, { record, device, operation, now })
-  return { kind: 'certificate', device, certificate: record, presented, expiredForMs }
+  return { kind: 'certificate', device, certificate: record, presented, expiredForMs, isIssuerRevoked }
 }
 
 function requireLive(record: CertificateRecord): void {
@@ -173,6 +180,25 @@ interface ValidityCheck {
   readonly device: DeviceRecord
   readonly operation: EnrollRequest['operation']
   readonly now: Instant
+}
+
+/**
+ * Whoever has the key of a CA can make certificates, but not this one: it is the one of the inventory, byte for byte, and
+ * the device has shown that it holds the key. So a profile may let it renew, and nothing else, for a while.
+ */
+function requireReissue(
+  engine: Engine,
+  { record, device, operation, now }: ValidityCheck,
+  { id, revokedAt }: IssuerRecord,
+): void {
+  const profile = engine.settings.profiles.get(record.profile ?? device.profile)
+  const untilMs = (revokedAt ?? 0) + (profile?.reissueForMs ?? 0)
+  if (operation === 'reenroll' && now < untilMs) return
+  const how =
+    operation === 'enroll' && now < untilMs
+      ? 'this certificate may only be renewed, over EST'
+      : 'the device enrols again with its factory identity or a new enrolment secret'
+  throw new Refusal('issuer-revoked', `the issuer ${id} of this certificate is revoked: ${how}`)
 }
 
 /** @returns how long ago it expired, 0 while it is valid */

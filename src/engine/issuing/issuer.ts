@@ -128,6 +128,9 @@ async function makeKey(
     notAfter: plan.notAfter,
     crlShards: plan.crlShards,
     createdAt: now,
+    revokedAt: null,
+    revocationReason: null,
+    reissueCampaign: null,
   }
   await engine.store.transaction(async (tx) => {
     await insertIssuer(tx, record)

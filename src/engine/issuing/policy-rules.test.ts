@@ -28,6 +28,9 @@ function issuer(id: string, change: Partial<IssuerRecord> = {}): IssuerRecord {
     notAfter: now + 10 * yearMs,
     crlShards: 1,
     createdAt: now,
+    revokedAt: null,
+    revocationReason: null,
+    reissueCampaign: null,
     ...change,
   }
 }

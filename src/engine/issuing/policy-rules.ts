@@ -146,6 +146,14 @@ function issuerExists({ profile, issuer }: ProfileSubject): Complaint[] {
   if (issuer.certificate === null) {
     return [error(`issuer "${profile.issuer}" was never completed: repeat its \`perennial ca create\``)]
   }
+  // the platform must start: CRLs and OCSP answers are wanted now more than ever
+  if (issuer.status === 'revoked') {
+    return [
+      warning(
+        `issuer "${issuer.id}" is revoked, so enrolment with this profile is refused: make a successor with \`perennial ca create intermediate …\` and name it`,
+      ),
+    ]
+  }
   if (issuer.status !== 'active')
     return [error(`issuer "${profile.issuer}" is ${issuer.status}: name another one`)]
   return []

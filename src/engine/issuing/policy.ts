@@ -213,6 +213,8 @@ export function renewalAllowed({ applicant, predecessor, profile }: PolicyInput)
  */
 export function insideRenewalWindow({ applicant, profile, renewalSpread, now }: PolicyInput): void {
   if (applicant.kind !== 'certificate' || profile.renewBeforeMs === null) return
+  // it is worth nothing any more, whatever its age
+  if (applicant.isIssuerRevoked) return
   const opensAt = applicant.certificate.notAfter - profile.renewBeforeMs
   if (now >= opensAt) return
   // where the renewal hint sends this device, not when the door opens: or all of a batch would stand before it

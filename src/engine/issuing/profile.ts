@@ -30,6 +30,11 @@ export interface Profile {
   readonly renewBeforeMs: number | null
   /** An expired certificate may still renew for this long; 0 = never. */
   readonly renewExpiredForMs: number
+  /**
+   * A certificate whose issuer was revoked may still be renewed, and used for nothing else, for this long after the
+   * revocation; 0 = never.
+   */
+  readonly reissueForMs: number
   /** A replaced certificate goes on working this long after the new one was first used, ms: a device may fall back to it. */
   readonly retireAfterMs: number
   /** `required`: each certificate has a new key. */
@@ -66,6 +71,7 @@ export const profileDefaults = {
   extendedKeyUsage: ['clientAuth'],
   jitterMs: 0,
   renewExpiredForMs: 0,
+  reissueForMs: 0,
   retireAfterMs: 7 * dayMs,
   rekey: 'required',
   backdateMs: 5 * minuteMs,

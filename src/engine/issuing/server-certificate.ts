@@ -22,6 +22,7 @@ import {
   newSerialNumber,
   shardOf,
 } from './issue-content.ts'
+import { defaultIssuerId } from './default-profiles.ts'
 import { issueCertificate, signerOf } from './issue.ts'
 import { defaultSlot } from './profile.ts'
 
@@ -100,6 +101,21 @@ export async function issueServerCertificate(
   }
   const { record, der } = await issueCertificate(engine, issuance, now)
   return { ...record, der }
+}
+
+/**
+ * Who signs it: the issuing CA that `init` made, or, when that one signs no more, the first that a profile names.
+ * @throws Refusal `issuer-unavailable` when there is none
+ */
+export async function serverIssuer(engine: Engine): Promise<IssuerId> {
+  const active = (await engine.issuers.list()).filter(
+    ({ kind, status, certificate }) => kind === 'intermediate' && status === 'active' && certificate !== null,
+  )
+  if (active.some(({ id }) => id === defaultIssuerId)) return defaultIssuerId
+  const named = new Set([...engine.settings.profiles.values()].map(({ issuer }) => issuer))
+  const found = active.find(({ id }) => named.has(id)) ?? active[0]
+  if (found) return found.id
+  throw new Refusal('issuer-unavailable', 'no issuing CA is active here: make one with `perennial ca create`')
 }
 
 /** True when it is time for the next one: 30 days before the end. */

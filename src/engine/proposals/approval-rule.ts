@@ -5,7 +5,7 @@ import type { Tx } from '../../store/schema.ts'
 import type { Engine, EngineSettings } from '../context.ts'
 
 /** What the configuration can name; each is a kind of proposal (proposal-kinds.ts). */
-export const approvalActs = ['revoke-batch', 'issuer-create'] as const
+export const approvalActs = ['revoke-batch', 'revoke-issuer', 'issuer-create'] as const
 export type ApprovalAct = (typeof approvalActs)[number]
 
 export interface ApprovalSettings {

@@ -1,10 +1,10 @@
 /** Every kind of act that can be proposed. A new one is a line here and a word in `approvalActs`. */
 import { Refusal } from '../../base/errors.ts'
 import { issuerCreation } from '../issuing/issuer-proposal.ts'
-import { batchRevocation } from '../revocation/revoke-proposal.ts'
+import { batchRevocation, issuerRevocation } from '../revocation/revoke-proposal.ts'
 import type { AnyProposalKind } from './proposal.ts'
 
-export const proposalKinds: readonly AnyProposalKind[] = [batchRevocation, issuerCreation]
+export const proposalKinds: readonly AnyProposalKind[] = [batchRevocation, issuerRevocation, issuerCreation]
 
 /** @throws Refusal `invalid-input` */
 export function proposalKindOf(name: string): AnyProposalKind {

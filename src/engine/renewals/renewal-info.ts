@@ -39,7 +39,7 @@ export async function renewalInfo(
     renewal,
     load: renewal && (await campaignLoad(engine, renewal, now)),
     spread: engine.settings.renewal.spread,
-    isIssuerLost: issuer?.record.status === 'retired',
+    isIssuerLost: issuer !== null && issuer.record.status !== 'active',
     now,
   })
   return { suggestedWindow: suggested, retryAfterMs: pollAfter(suggested, profile, now) }

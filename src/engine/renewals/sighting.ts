@@ -117,7 +117,9 @@ export async function confirmUse(
 async function findLive(engine: Engine, der: Uint8Array): Promise<CertificateRecord | null> {
   try {
     const record = await findInInventory(engine, parseCertificate(der))
-    return record?.status === 'issued' || record?.status === 'confirmed' ? record : null
+    if (record?.status !== 'issued' && record?.status !== 'confirmed') return null
+    const issuer = await engine.issuers.find(record.issuerId)
+    return issuer?.record.status === 'revoked' ? null : record
   } catch (error) {
     if (error instanceof Refusal) return null
     throw error

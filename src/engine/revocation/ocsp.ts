@@ -139,7 +139,17 @@ async function singleOf(
   { der, serialNumber }: OcspCertId,
 ): Promise<OcspSingle> {
   const standing = await findStanding(store.db, record.id, serialNumber)
-  return { certId: der, status: statusOf(standing) }
+  return { certId: der, status: underIssuer(record, statusOf(standing)) }
+}
+
+/** What a revoked issuer has signed is revoked with it, unless it was before. */
+function underIssuer(
+  { revokedAt, revocationReason }: IssuerMaterial['record'],
+  status: OcspCertStatus,
+): OcspCertStatus {
+  if (status.kind !== 'good' || revokedAt === null) return status
+  const reason = revocationReason !== null && isRevocationReason(revocationReason) ? revocationReason : null
+  return { kind: 'revoked', revokedAt, reason: reason ?? 'cACompromise' }
 }
 
 /** What was reserved and never handed out does not exist for anybody else. */

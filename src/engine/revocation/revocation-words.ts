@@ -21,6 +21,25 @@ export const deviceReasons: readonly RevocationReason[] = [
   'privilegeWithdrawn',
 ]
 
+/** What an issuer may be revoked for. The words of the fleet that mean its key mean the CA's key here. */
+export const issuerReasons: readonly RevocationReason[] = [
+  'unspecified',
+  'cACompromise',
+  'affiliationChanged',
+  'superseded',
+  'cessationOfOperation',
+  'privilegeWithdrawn',
+]
+
+/** @throws Refusal `invalid-input` */
+export function parseIssuerReason(text: string): RevocationReason {
+  const word = fleetWords[text] ?? (isRevocationReason(text) ? text : null)
+  const reason = word === 'keyCompromise' ? 'cACompromise' : word
+  if (reason !== null && issuerReasons.includes(reason)) return reason
+  const known = [...Object.keys(fleetWords), ...issuerReasons].join(', ')
+  throw new Refusal('invalid-input', `"${text}" is no reason to revoke an issuer: use one of ${known}`)
+}
+
 /**
  * A word of the fleet, or a reason by its name in the RFC.
  * @throws Refusal `invalid-input` for anything else. A hold can be taken back, which a revocation cannot, so it needs a

@@ -8,6 +8,7 @@ import { findDevice } from '../../store/devices.ts'
 import { recentFacts } from '../../store/facts.ts'
 import { readFact } from '../audit/audit.ts'
 import { createJobs } from '../jobs.ts'
+import { flushSightings } from '../renewals/sighting.ts'
 import {
   cancelRevocation,
   orderRevocation,
@@ -21,7 +22,7 @@ const theft = { reason: 'keyCompromise', actor: testActor } as const
 
 forEachEngine((start) => {
   test('a batch revokes what fits its selection and nothing else, and says so beforehand', async () => {
-    const { engine, close } = await start()
+    const { engine, clock, close } = await start()
     for (const [id, batch, site] of [
       ['SN-1', 'B1', 'Ulm'],
       ['SN-2', 'B1', 'Ulm'],
@@ -32,7 +33,8 @@ forEachEngine((start) => {
     }
     await registerDevice(engine, 'SN-5', { batch: 'B1' })
     const selection = { batch: 'B1' }
-    const preview = await previewRevocation(engine, selection)
+    await flushSightings(engine, clock.now())
+    const preview = await previewRevocation(engine, selection, theft)
     assert.deepEqual(preview, {
       devices: 4,
       certificates: 3,
@@ -41,6 +43,10 @@ forEachEngine((start) => {
         ['Bonn', 1],
       ]),
       outOfService: 0,
+      liveSessions: 3,
+      openRenewals: 0,
+      // as they will stand in the CRL: 16 octets of serial number, the time, and the reason
+      crls: [{ issuerId: 'issuing', shard: 0, entries: 3, bytes: 3 * 49 }],
     })
     assert.equal((await findDevice(engine.store.db, 'SN-1' as DeviceId))?.state, 'active')
     const { id } = await orderRevocation(engine, { ...theft, selection })
@@ -103,7 +109,7 @@ forEachEngine((start) => {
     for (const selection of [{}, { batch: undefined as never }]) {
       const refused = await refusal(orderRevocation(engine, { ...theft, selection }))
       assert.equal(refused.code, 'invalid-input')
-      assert.equal((await refusal(previewRevocation(engine, selection))).code, 'invalid-input')
+      assert.equal((await refusal(previewRevocation(engine, selection, theft))).code, 'invalid-input')
     }
     assert.equal((await refusal(stepRevocation(engine, 77))).code, 'not-found')
     const nothing = await refusal(cancelRevocation(engine, 77, { actor: testActor }))

@@ -7,8 +7,7 @@ import { canonicalJson } from '../../base/canonical-json.ts'
 import { secondMs, type Instant } from '../../base/clock.ts'
 import { Refusal } from '../../base/errors.ts'
 import type { RevocationReason } from '../../pki/revocation-reason.ts'
-import { listDevices, type DeviceFilter } from '../../store/devices.ts'
-import { listCertificates } from '../../store/inventory.ts'
+import { listDevices, type DeviceFilter, type DeviceRecord } from '../../store/devices.ts'
 import {
   findDueRevocationBatch,
   findRevocationBatch,
@@ -22,46 +21,31 @@ import { fact, recordFacts, subjects } from '../audit/audit.ts'
 import type { Engine } from '../context.ts'
 import type { Job } from '../jobs.ts'
 import { approvalSettings, requireApproval, type ApprovedProposal } from '../proposals/approval-rule.ts'
+import { impactOf, type ImpactOptions, type RevocationImpact } from './impact.ts'
 import { ownIssuers, revokeDeviceIn, type RevocationOrder } from './revoke.ts'
 
 export type { RevocationBatch }
 
 export type RevocationSelection = Pick<DeviceFilter, 'batch' | 'cohort' | 'site' | 'profile' | 'connectivity'>
 
-export interface RevocationPreview {
-  readonly devices: number
-  /** Certificates that would be revoked; what the CRLs grow by. */
-  readonly certificates: number
-  readonly sites: ReadonlyMap<string, number>
-  /** Devices that are quarantined or decommissioned already. */
-  readonly outOfService: number
-}
-
 /** What the order would do, without doing it. Reads every device that fits. @throws Refusal `invalid-input` for an empty selection */
 export async function previewRevocation(
   engine: Engine,
   selection: RevocationSelection,
-): Promise<RevocationPreview> {
+  options: ImpactOptions,
+): Promise<RevocationImpact> {
   requireSelection(selection)
-  const now = engine.clock.now()
-  const ours = await ownIssuers(engine)
-  const sites = new Map<string, number>()
-  let [devices, certificates, outOfService] = [0, 0, 0]
+  return await impactOf(engine, devicePages(engine, selection), options)
+}
+
+/** Devices in one page of a preview: as many as the database takes in one list of ids. */
+const previewPage = 500
+
+async function* devicePages({ store }: Engine, filter: RevocationSelection): AsyncGenerator<DeviceRecord[]> {
   for (let after: string | null = null; ;) {
-    const page = await listDevices(engine.store.db, { filter: selection, after, limit: 1_000 })
-    for (const { id, site, state } of page.rows) {
-      devices += 1
-      if (site !== null) sites.set(site, (sites.get(site) ?? 0) + 1)
-      if (state === 'quarantined' || state === 'decommissioned') outOfService += 1
-      const { rows } = await listCertificates(engine.store.db, { filter: { deviceId: id }, limit: 1_000 })
-      certificates += rows.filter(
-        ({ issuerId, status, notAfter }) =>
-          ours.has(issuerId) &&
-          (status === 'issued' || status === 'confirmed' || status === 'superseded') &&
-          notAfter + 999 >= now,
-      ).length
-    }
-    if (page.next === null) return { devices, certificates, sites, outOfService }
+    const page = await listDevices(store.db, { filter, after, limit: previewPage })
+    yield page.rows
+    if (page.next === null) return
     after = page.next
   }
 }

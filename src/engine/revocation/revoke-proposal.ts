@@ -1,9 +1,12 @@
 /** Revocations as proposals. What is stored is what was asked: the selection, not the devices that fit it today. */
 import { formatDuration } from '../../base/duration.ts'
 import { Refusal } from '../../base/errors.ts'
+import { parseIssuerId, type IssuerId } from '../../base/id.ts'
 import { isRevocationReason, type RevocationReason } from '../../pki/revocation-reason.ts'
 import { proposalKind } from '../proposals/proposal.ts'
+import { parseIssuerReason } from './revocation-words.ts'
 import { orderRevocation, previewRevocation, type RevocationSelection } from './revoke-batch.ts'
+import { previewIssuerRevocation, revokeIssuer } from './revoke-issuer.ts'
 
 export interface BatchPayload {
   readonly selection: RevocationSelection
@@ -16,7 +19,7 @@ export const batchRevocation = proposalKind<BatchPayload>({
   kind: 'revoke-batch',
   parse: parseBatch,
   async summary(engine, { selection, reason, delayMs }) {
-    const { devices, certificates } = await previewRevocation(engine, selection)
+    const { devices, certificates } = await previewRevocation(engine, selection, { reason })
     const words = Object.entries(selection).map(([name, value]) => `${name} ${value}`)
     const when = delayMs === 0 ? '' : `, ${formatDuration(delayMs)} after the approval`
     const what = `${counted(certificates, 'certificate')} of ${counted(devices, 'device')}`
@@ -25,6 +28,34 @@ export const batchRevocation = proposalKind<BatchPayload>({
   async run(engine, payload, approved) {
     const { id } = await orderRevocation(engine, { ...payload, actor: approved.requestedBy, approved })
     return `revocation ${id}`
+  },
+})
+
+export interface IssuerRevocationPayload {
+  readonly id: IssuerId
+  readonly reason: RevocationReason
+  readonly note: string | null
+}
+
+export const issuerRevocation = proposalKind<IssuerRevocationPayload>({
+  kind: 'revoke-issuer',
+  parse(payload) {
+    const { id, reason, note } = membersOf(payload)
+    const issuer = typeof id === 'string' ? parseIssuerId(id) : null
+    if (issuer === null) throw new Refusal('invalid-input', 'id is the name of an issuer')
+    return {
+      id: issuer,
+      reason: parseIssuerReason(textOf(reason, 'reason')),
+      note: note === null || note === undefined ? null : textOf(note, 'note'),
+    }
+  },
+  async summary(engine, { id, reason }) {
+    const { certificates } = await previewIssuerRevocation(engine, id)
+    return `revoke the issuer ${id} and with it ${counted(certificates, 'live certificate')} (${reason})`
+  },
+  async run(engine, payload, approved) {
+    const { id } = await revokeIssuer(engine, { ...payload, actor: approved.requestedBy, approved })
+    return `issuer ${id} is revoked`
   },
 })
 

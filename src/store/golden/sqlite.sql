@@ -233,7 +233,7 @@ CREATE TABLE issuers (
   not_after integer not null,
   crl_shards integer not null,
   created_at integer not null
-) strict;
+  , revoked_at integer, revocation_reason text, reissue_campaign text) strict;
 
 CREATE TABLE "kysely_migration" ("name" varchar(255) not null primary key, "timestamp" varchar(255) not null);
 
