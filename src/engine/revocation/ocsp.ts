@@ -7,6 +7,7 @@ import { hash } from 'node:crypto'
 import { secondMs, type Instant } from '../../base/clock.ts'
 import { sha256 } from '../../base/bytes.ts'
 import { Refusal } from '../../base/errors.ts'
+import type { IssuerId } from '../../base/id.ts'
 import { readDer } from '../../pki/der.ts'
 import { readBitStringBytes } from '../../pki/der-values.ts'
 import { parseOcspRequest, type OcspCertId, type OcspHash, type OcspRequest } from '../../pki/ocsp-request.ts'
@@ -47,6 +48,7 @@ export async function answerOcsp(engine: Engine, request: Uint8Array): Promise<O
   if (
     kept &&
     isFreshAnswer(kept.answer, now) &&
+    !(await isRevokedIssuer(engine, kept.issuerId)) &&
     kept.mark === (await revocationMark(engine, kept.issuerId))
   ) {
     return kept.answer
@@ -71,6 +73,11 @@ export async function answerOcsp(engine: Engine, request: Uint8Array): Promise<O
     if (isOfOne) return failed('tryLater')
   }
   return await keptOrSigned(engine, { ...question, request: text, kept, mark, single: first })
+}
+
+/** Its revocation changes no certificate, and so no mark. */
+async function isRevokedIssuer({ issuers }: Engine, id: IssuerId): Promise<boolean> {
+  return (await issuers.find(id))?.record.status === 'revoked'
 }
 
 function failed(error: OcspError): OcspAnswer {
