@@ -66,6 +66,7 @@ import { acquireLease, checkFence, releaseLease } from './leases.ts'
 import { foundation } from './migrations/0001-foundation.ts'
 import { renewals } from './migrations/0002-renewals.ts'
 import { fingerprints } from './migrations/0003-fingerprints.ts'
+import { cases } from './migrations/0007-cases.ts'
 import { revocation } from './migrations/0004-revocation.ts'
 import { status } from './migrations/0008-status.ts'
 import { openUnitEnd } from './unit-end.ts'
@@ -85,7 +86,7 @@ class Recording extends SqliteConnection {
 }
 
 const database = new DatabaseSync(':memory:')
-const schema = [foundation, renewals, fingerprints, revocation, status].flatMap((migration) =>
+const schema = [foundation, renewals, fingerprints, revocation, cases, status].flatMap((migration) =>
   migration('sqlite'),
 )
 for (const statement of schema) database.exec(statement)
