@@ -51,6 +51,8 @@ export const refusalRules = {
   'profile-not-allowed': forbidden,
   'renewal-not-allowed': forbidden,
   'approval-rejected': forbidden,
+  'hold-not-allowed': forbidden,
+  'case-state': { http: 409, exit: 3 },
   'proposal-needed': forbidden,
   'proposal-own': forbidden,
   'proposal-state': { http: 409, exit: 3 },
@@ -73,6 +75,8 @@ export const refusalRules = {
   'trigger-impossible': { http: 409, exit: 3 },
   'trigger-over-budget': { http: 409, exit: 3 },
   'bundle-refused': forbidden,
+  // brokers and services that have sessions of devices
+  'connector-failed': { http: 502, exit: 6 },
   // our own state
   'issuer-unavailable': unavailable,
   overloaded: unavailable,

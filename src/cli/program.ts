@@ -136,6 +136,12 @@ export const nouns: readonly Noun[] = [
     load: async () => (await import('./revoke.ts')).registerRevoke,
   },
   {
+    name: 'case',
+    summary: 'devices that wait for an investigation: open, note, evidence, close, list, show',
+    group: authority,
+    load: async () => (await import('./case.ts')).registerCase,
+  },
+  {
     name: 'proposal',
     summary: 'acts that wait for a second person: list, show, approve, reject',
     group: authority,

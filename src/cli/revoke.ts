@@ -4,11 +4,15 @@ import { iso } from '../base/clock.ts'
 import { Refusal } from '../base/errors.ts'
 import type { DeviceId, IssuerId, SerialNumber } from '../base/id.ts'
 import { certificatesBySerial, deviceDetails, type CertificateRow } from '../engine/inventory/inventory.ts'
+import { openCaseOf } from '../engine/cases/case.ts'
+import { closeCase } from '../engine/cases/verdict.ts'
 import { impactOf, impactOfCertificate, onePage, type RevocationImpact } from '../engine/revocation/impact.ts'
 import { ownIssuers, revokeCertificate, revokeDevice, type Revoked } from '../engine/revocation/revoke.ts'
+import { commandLineActor } from './account.ts'
+import { answerClosed } from './case.ts'
 import type { CliContext } from './context.ts'
 import { addExamples } from './examples.ts'
-import { deviceIdArgument, issuerIdArgument, serialArgument } from './options.ts'
+import { deviceIdArgument, given, issuerIdArgument, serialArgument } from './options.ts'
 import type { Json } from './output.ts'
 import { registerBatch } from './revoke-batch.ts'
 import { impactJson, impactLines } from './revoke-impact.ts'
@@ -21,6 +25,7 @@ export function registerRevoke(program: Command, cli: CliContext): void {
   registerOne(revoke, cli)
   registerBatch(revoke, cli)
   registerIssuer(revoke, cli)
+  registerRelease(revoke, cli)
 }
 
 function registerOne(revoke: Command, cli: CliContext): void {
@@ -65,6 +70,30 @@ function registerOne(revoke: Command, cli: CliContext): void {
         exit: 3,
       },
     ],
+  )
+}
+
+function registerRelease(revoke: Command, cli: CliContext): void {
+  addExamples(
+    revoke
+      .command('release')
+      .description(
+        'take a hold back: the certificates of the device are good again, and its case is closed as cleared',
+      )
+      .addArgument(new Argument('<id>', 'device id').argParser(deviceIdArgument))
+      .option('--note <text>', 'why')
+      .action(async (id: DeviceId, { note }: { note?: string }) => {
+        const { engine } = await cli.app()
+        const { id: number } = await openCaseOf(engine, id)
+        const closing = {
+          id: number,
+          verdict: 'cleared',
+          actor: commandLineActor(),
+          ...given({ note }),
+        } as const
+        answerClosed(cli, await closeCase(engine, closing))
+      }),
+    [{ say: 'It was in a drawer', run: 'perennial revoke release demo-gateway-004', exit: 5 }],
   )
 }
 

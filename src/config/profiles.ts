@@ -140,6 +140,11 @@ export const profileEntry = section(
       enum: ['device', 'matter-dac'],
       default: profileDefaults.purpose,
     }),
+    hold: flag({
+      description:
+        'Its certificates may be put on hold (certificateHold) and released. Off, because a verifier that has no new CRL goes on refusing, and one that has an old one goes on accepting.',
+      default: profileDefaults.hold,
+    }),
     crl: flag({
       description:
         'Write a CRL distribution point, about 70 bytes: where verifiers find what is revoked. Off where a certificate ends before a revocation would be seen.',

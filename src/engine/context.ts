@@ -44,6 +44,8 @@ export interface EngineSettings {
   /** How long a repeat waits for the request that it repeats, when that one is at work in another process. */
   readonly repeatWaitMs: number
   readonly renewal: RenewalSettings
+  /** Names of the brokers and services that are told whose sessions to end. Absent: none. */
+  readonly connectors?: readonly string[]
   /** Absent: nothing needs a second person. */
   readonly approval?: ApprovalSettings
   /** Absent: `defaultCrlSettings`. */

@@ -160,3 +160,33 @@ export interface MqttLink {
   /** Ends the connection; what was acknowledged stays sent. Idempotent. */
   close(): Promise<void>
 }
+
+/** Whose sessions are to end. */
+export interface SessionTarget {
+  readonly deviceId: DeviceId
+  readonly why: 'revoked' | 'quarantined' | 'expired' | 'released'
+  /** The same for every repeat of one cut, and for no other. */
+  readonly cutId: number
+  readonly requestedAt: Instant
+}
+
+/**
+ * A broker or service that has sessions of our devices. At least once and in any order: the engine says what is true of the
+ * device now. Nothing is retried here: the engine's tasks do.
+ */
+export interface Disconnector {
+  /** As the configuration names it: `mosquitto`. One of each. */
+  readonly name: string
+  /** Calls that may be under way at one time. */
+  readonly parallel: number
+  /**
+   * Ends every session of the device. `isBarred`: and lets none begin until `admit`. Idempotent; a device that is not known
+   * there is no failure. @returns how many sessions were ended; null when the other side does not say
+   * @throws Refusal `connector-failed` to be asked again (with `retryAfterMs` where it is known)
+   */
+  cut(target: SessionTarget & { readonly isBarred: boolean }, signal: AbortSignal): Promise<number | null>
+  /** Takes back what `cut` barred. Idempotent. @returns null, or the sessions that it ended on its way */
+  admit(target: SessionTarget, signal: AbortSignal): Promise<number | null>
+  /** Ends connections. Idempotent. */
+  close(): Promise<void>
+}

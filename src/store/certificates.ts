@@ -93,7 +93,7 @@ interface ExpiryRow {
   readonly cohort: string | null
 }
 
-function expiryKey(row: ExpiryRow): ExpiryKey {
+export function expiryKey(row: ExpiryRow): ExpiryKey {
   return {
     notAfter: row.not_after,
     issuerId: row.issuer_id,

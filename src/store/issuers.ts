@@ -35,6 +35,8 @@ export interface IssuerRecord {
   readonly revocationReason: string | null
   /** The campaign by which its devices enrol again: null before there is one, '' when none was needed. */
   readonly reissueCampaign: string | null
+  /** How far the sessions of its devices are cut (`''`: from the first); null when there is nothing to do. */
+  readonly cutAfter: string | null
 }
 
 const columns = [
@@ -56,6 +58,7 @@ const columns = [
   'revoked_at',
   'revocation_reason',
   'reissue_campaign',
+  'cut_after',
 ] as const
 
 function toRecord(row: IssuerTable): IssuerRecord {
@@ -78,6 +81,7 @@ function toRecord(row: IssuerTable): IssuerRecord {
     revokedAt: row.revoked_at,
     revocationReason: row.revocation_reason,
     reissueCampaign: row.reissue_campaign,
+    cutAfter: row.cut_after,
   }
 }
 
@@ -104,6 +108,7 @@ export async function insertIssuer(tx: Tx, issuer: IssuerRecord): Promise<void> 
       revoked_at: null,
       revocation_reason: null,
       reissue_campaign: null,
+      cut_after: null,
     })
     .onConflict((on) => on.column('id').doNothing())
     .executeTakeFirst()
@@ -128,7 +133,7 @@ export async function listIssuers(q: Queries): Promise<IssuerRecord[]> {
 }
 
 export type IssuerChange = Partial<
-  Pick<IssuerRecord, 'certificate' | 'notBefore' | 'notAfter' | 'reissueCampaign'> & {
+  Pick<IssuerRecord, 'certificate' | 'notBefore' | 'notAfter' | 'reissueCampaign' | 'cutAfter'> & {
     readonly status: 'active' | 'retired'
   }
 >
@@ -141,6 +146,7 @@ export async function updateIssuer(tx: Tx, id: IssuerId, change: IssuerChange): 
     ...(change.notBefore === undefined ? {} : { not_before: change.notBefore }),
     ...(change.notAfter === undefined ? {} : { not_after: change.notAfter }),
     ...(change.reissueCampaign === undefined ? {} : { reissue_campaign: change.reissueCampaign }),
+    ...(change.cutAfter === undefined ? {} : { cut_after: change.cutAfter }),
   }
   if (Object.keys(values).length === 0) return (await findIssuer(tx, id)) !== null
   const { numUpdatedRows } = await tx
@@ -159,7 +165,7 @@ export async function markIssuerRevoked(
 ): Promise<boolean> {
   const { numUpdatedRows } = await tx
     .updateTable('issuers')
-    .set({ status: 'retired', revoked_at: revokedAt, revocation_reason: reason })
+    .set({ status: 'retired', revoked_at: revokedAt, revocation_reason: reason, cut_after: '' })
     .where('id', '=', id)
     .where('revoked_at', 'is', null)
     .executeTakeFirst()

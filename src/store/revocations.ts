@@ -15,7 +15,8 @@ export interface Revocation {
 }
 
 /**
- * Revokes those that can be: a reservation has no certificate, and what is revoked stays as it was revoked. Their shards
+ * Revokes those that can be: a reservation has no certificate, and what is revoked stays as it was revoked, unless that was a
+ * hold. Their shards
  * are marked in the same transaction, in one order, so that two writers cannot wait for each other in a circle.
  * @returns those that are revoked now and were not before
  */
@@ -26,13 +27,40 @@ export async function revokeCertificates<Row extends Pick<CertificateRecord, 'id
 ): Promise<Row[]> {
   const done: Row[] = []
   for (const row of certificates) {
-    if (await setStatus(tx, row.id, { status: 'revoked', reason, revokedAt })) done.push(row)
+    const isDone =
+      (await setStatus(tx, row.id, { status: 'revoked', reason, revokedAt })) ||
+      (await endHold(tx, row.id, { reason, revokedAt }))
+    if (isDone) done.push(row)
   }
-  const shards = new Map(done.map((row) => [`${row.issuerId} ${row.crlShard}`, row]))
+  await markShards(tx, done)
+  return done
+}
+
+const updateHeld = prepared((db, p: { id: number; reason: string; at: Instant }) =>
+  db
+    .updateTable('certificates')
+    .set({ reason: p.reason, revoked_at: p.at })
+    .where('id', '=', p.id)
+    .where('status', '=', sql.lit('revoked'))
+    .where('reason', '=', sql.lit('certificateHold')),
+)
+
+/** A hold becomes a revocation that stays (RFC 5280 §5.3.1). */
+async function endHold(tx: Tx, id: CertificateId, { reason, revokedAt }: Revocation): Promise<boolean> {
+  if (reason === 'certificateHold') return false
+  const { numAffectedRows } = await updateHeld(tx, { id, reason, at: revokedAt })
+  return numAffectedRows === 1n
+}
+
+/** What publishers look at. */
+export async function markShards(
+  tx: Tx,
+  certificates: readonly Pick<CertificateRecord, 'issuerId' | 'crlShard'>[],
+): Promise<void> {
+  const shards = new Map(certificates.map((row) => [`${row.issuerId} ${row.crlShard}`, row]))
   for (const [, { issuerId, crlShard }] of [...shards].sort(([a], [b]) => (a < b ? -1 : 1))) {
     await markShard(tx, { issuerId, shard: crlShard })
   }
-  return done
 }
 
 const markShard = prepared((db, p: { issuerId: string; shard: number }) =>

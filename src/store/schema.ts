@@ -42,6 +42,12 @@ export interface Schema {
   revocation_batches: RevocationBatchTable
   proposals: ProposalTable
   ocsp_answers: OcspAnswerTable
+  cases: CaseTable
+  case_entries: CaseEntryTable
+  released_certificates: ReleasedTable
+  session_cuts: SessionCutTable
+  session_cut_results: { cut_id: number; surface: string; at: number; sessions: number | null }
+  session_watchers: { name: string; cut_id: number; at: number }
 }
 
 export interface IssuerTable {
@@ -64,6 +70,7 @@ export interface IssuerTable {
   /** A name of RFC 5280 §5.3.1. */
   revocation_reason: string | null
   reissue_campaign: string | null
+  cut_after: string | null
 }
 
 export interface TrustAnchorTable {
@@ -338,4 +345,48 @@ export interface OcspAnswerTable {
   produced_at: number
   next_update: number
   der: Uint8Array
+}
+
+export interface CaseTable {
+  id: Generated<number>
+  device_id: string
+  /** The batch of revocations that opened it. */
+  revocation_id: number | null
+  /** Of the revocation that opened it, a name of RFC 5280 §5.3.1; null when a person did. */
+  reason: string | null
+  opened_by: string
+  opened_at: number
+  verdict: string | null
+  closed_by: string | null
+  closed_at: number | null
+}
+
+export interface CaseEntryTable {
+  id: Generated<number>
+  case_id: number
+  at: number
+  actor: string
+  note: string | null
+  file_name: string | null
+  file_sha256: Uint8Array | null
+  file_size: number | null
+}
+
+export interface ReleasedTable {
+  id: Generated<number>
+  certificate_id: number
+  issuer_id: string
+  crl_shard: number
+  serial_number: Uint8Array
+  not_after: number
+  released_at: number
+}
+
+export interface SessionCutTable {
+  id: Generated<number>
+  /** One of the two. */
+  device_id: string | null
+  issuer_id: string | null
+  why: string
+  created_at: number
 }

@@ -100,6 +100,7 @@ export function sampleIssuer(change: Partial<IssuerRecord> = {}): IssuerRecord {
     revokedAt: null,
     revocationReason: null,
     reissueCampaign: null,
+    cutAfter: null,
     ...change,
   }
 }

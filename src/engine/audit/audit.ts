@@ -44,6 +44,11 @@ export const factActions = [
   'certificate.superseded',
   'certificate.forgotten',
   'certificate.revoked',
+  'certificate.released',
+  'case.opened',
+  'case.noted',
+  'case.evidence-added',
+  'case.closed',
   'revocation.ordered',
   'revocation.finished',
   'revocation.cancelled',
@@ -105,6 +110,7 @@ export const subjects = {
   bundle: (device: string) => `bundle:${device}`,
   revocation: (id: number) => `revocation:${id}`,
   proposal: (id: number) => `proposal:${id}`,
+  case: (id: number) => `case:${id}`,
 } as const
 
 export type FactDetails = Readonly<Record<string, CanonicalValue | undefined>>

@@ -188,6 +188,7 @@ async function issuerOf(engine: Engine, parsed: Certificate, now: Instant): Prom
     revokedAt: null,
     revocationReason: null,
     reissueCampaign: null,
+    cutAfter: null,
   }
 }
 

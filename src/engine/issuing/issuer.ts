@@ -131,6 +131,7 @@ async function makeKey(
     revokedAt: null,
     revocationReason: null,
     reissueCampaign: null,
+    cutAfter: null,
   }
   await engine.store.transaction(async (tx) => {
     await insertIssuer(tx, record)

@@ -31,6 +31,7 @@ function issuer(id: string, change: Partial<IssuerRecord> = {}): IssuerRecord {
     revokedAt: null,
     revocationReason: null,
     reissueCampaign: null,
+    cutAfter: null,
     ...change,
   }
 }

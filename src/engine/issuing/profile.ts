@@ -52,6 +52,8 @@ export interface Profile {
   /** Object identifiers; empty = no extension. */
   readonly certificatePolicies: readonly string[]
   readonly purpose: 'device' | 'matter-dac'
+  /** Whether its certificates may be put on hold (certificateHold), which can be taken back. */
+  readonly hold: boolean
   /** Whether a CRL distribution point is written into the certificate, about 70 bytes: where verifiers find what is revoked. */
   readonly crl: boolean
   /** SHA-256 over everything above, hex: which rules a certificate was issued under. */
@@ -81,6 +83,7 @@ export const profileDefaults = {
   connectivity: 'always-on',
   certificatePolicies: [],
   purpose: 'device',
+  hold: false,
   crl: true,
 } as const satisfies Omit<Profile, 'name' | 'issuer' | 'validityMs' | 'renewBeforeMs' | 'contentHash'>
 

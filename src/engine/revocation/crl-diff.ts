@@ -3,6 +3,7 @@ import { Refusal } from '../../base/errors.ts'
 import type { IssuerId, SerialNumber } from '../../base/id.ts'
 import { type Crl, type CrlEntry, parseCrl } from '../../pki/crl-read.ts'
 import { equalNames } from '../../pki/name.ts'
+import { hold } from '../../store/holds.ts'
 import { findByIssuerAndSerial } from '../../store/inventory.ts'
 import { revokedEntries } from '../../store/revocations.ts'
 import { toHex } from '../../base/bytes.ts'
@@ -68,8 +69,10 @@ export async function checkCrls(
   if (before.crlNumber !== null && after.crlNumber !== null && after.crlNumber <= before.crlNumber) {
     findings.push({ kind: 'number-not-higher', serialNumber: null, detail: `${after.crlNumber}` })
   }
-  for (const { serialNumber } of difference.removed) {
+  for (const { serialNumber, reason } of difference.removed) {
     const record = await findByIssuerAndSerial(engine.store.db, issuerId, serialNumber)
+    // a hold that was released; nothing else leaves before its certificate has ended
+    if (record && reason === hold && record.status !== 'revoked') continue
     if (record && record.notAfter < before.thisUpdate) continue
     findings.push({
       kind: 'removed-early',
@@ -78,6 +81,7 @@ export async function checkCrls(
     })
   }
   for (const { before: was, after: is } of difference.changed) {
+    if (was.reason === hold) continue
     const detail = `${was.reason} became ${is.reason}, or its date changed`
     findings.push({ kind: 'changed', serialNumber: was.serialNumber, detail })
   }

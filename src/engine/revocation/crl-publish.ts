@@ -31,7 +31,7 @@ import {
   overlapMs,
   type CrlSettings,
 } from './crl-settings.ts'
-import { collectEntries, signCrl, validity, type CrlPlan } from './crl-sign.ts'
+import { addReleased, collectEntries, signCrl, validity, type CrlPlan } from './crl-sign.ts'
 import { deltaUrl, shardUrl } from './crl-url.ts'
 import type { IssuerMaterial } from '../issuing/issuer-cache.ts'
 import type { Fence, Job } from '../jobs.ts'
@@ -159,6 +159,7 @@ async function publish(
   const previous = latest?.thisUpdate ?? null
   const notAfterFrom = listedFrom(settings, now, previous)
   const entries = await collectEntries(engine, requestsOf(issuer, scope, { notAfterFrom, base }))
+  if (base) await addReleased(engine, entries, { issuerId, from: base.thisUpdate - overlapMs })
   const number = Math.max((await lastCrlNumber(engine.store.db, issuerId)) + 1, Math.floor(now / secondMs))
   const plan = planOf(engine, scope, { number, now, base, hasDelta: scopesOf(issuer).length > 1 })
   const { parts, size, sha256 } = await signCrl(engine, issuer, plan, entries)

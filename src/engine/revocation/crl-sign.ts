@@ -6,10 +6,12 @@ import { createHash } from 'node:crypto'
 import { nextTurn, type Instant } from '../../base/clock.ts'
 import { toHex } from '../../base/bytes.ts'
 import { assert, Refusal } from '../../base/errors.ts'
+import type { IssuerId } from '../../base/id.ts'
 import { assembleCrl, encodeTbsCertList, sizeOf, type CrlContent } from '../../pki/crl.ts'
 import { CrlEntries } from '../../pki/crl-entries.ts'
 import { isRevocationReason } from '../../pki/revocation-reason.ts'
 import { verifyParts } from '../../pki/signature-parts.ts'
+import { releasedSince } from '../../store/holds.ts'
 import { revokedEntries, type RevokedRequest } from '../../store/revocations.ts'
 import type { Engine } from '../context.ts'
 import type { IssuerMaterial } from '../issuing/issuer-cache.ts'
@@ -30,6 +32,17 @@ export async function collectEntries(
     }
   }
   return entries
+}
+
+/** What a delta CRL takes out of its base: holds that were released (RFC 5280 §5.3.1, removeFromCRL). */
+export async function addReleased(
+  { store }: Engine,
+  entries: CrlEntries,
+  since: { readonly issuerId: IssuerId; readonly from: Instant },
+): Promise<void> {
+  for (const { serialNumber, releasedAt } of await releasedSince(store.db, since)) {
+    entries.add({ serialNumber, revokedAt: releasedAt, reason: 'removeFromCRL' })
+  }
 }
 
 /** Only the fields that the caller decides. */

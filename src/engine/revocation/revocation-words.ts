@@ -8,6 +8,7 @@ export const fleetWords: Readonly<Record<string, RevocationReason>> = {
   'key-extracted': 'keyCompromise',
   decommissioned: 'cessationOfOperation',
   'end-of-life': 'cessationOfOperation',
+  hold: 'certificateHold',
   replaced: 'superseded',
 }
 
@@ -18,6 +19,7 @@ export const deviceReasons: readonly RevocationReason[] = [
   'affiliationChanged',
   'superseded',
   'cessationOfOperation',
+  'certificateHold',
   'privilegeWithdrawn',
 ]
 
@@ -42,18 +44,11 @@ export function parseIssuerReason(text: string): RevocationReason {
 
 /**
  * A word of the fleet, or a reason by its name in the RFC.
- * @throws Refusal `invalid-input` for anything else. A hold can be taken back, which a revocation cannot, so it needs a
- *   profile that allows it, and no profile does
+ * @throws Refusal `invalid-input` for anything else
  */
 export function parseReason(text: string): RevocationReason {
   const reason = fleetWords[text] ?? (isRevocationReason(text) ? text : null)
   if (reason !== null && deviceReasons.includes(reason)) return reason
-  if (reason === 'certificateHold' || reason === 'removeFromCRL') {
-    throw new Refusal(
-      'invalid-input',
-      'no profile allows certificateHold: quarantine the device, or revoke it for good',
-    )
-  }
   const known = [...Object.keys(fleetWords), ...deviceReasons].join(', ')
   throw new Refusal('invalid-input', `"${text}" is no reason to revoke a device: use one of ${known}`)
 }

@@ -20,6 +20,7 @@ import {
 import { fact, recordFacts, subjects } from '../audit/audit.ts'
 import type { Engine } from '../context.ts'
 import type { Job } from '../jobs.ts'
+import { connectorNames } from '../sessions/cut.ts'
 import { approvalSettings, requireApproval, type ApprovedProposal } from '../proposals/approval-rule.ts'
 import { impactOf, type ImpactOptions, type RevocationImpact } from './impact.ts'
 import { ownIssuers, revokeDeviceIn, type RevocationOrder } from './revoke.ts'
@@ -62,6 +63,9 @@ export interface BatchOrder extends RevocationOrder {
 export async function orderRevocation(engine: Engine, order: BatchOrder): Promise<RevocationBatch> {
   const { selection, reason, note = null, actor, delayMs = 0, approved } = order
   requireSelection(selection)
+  if (reason === 'certificateHold') {
+    throw new Refusal('invalid-input', 'a hold is for one certificate or one device, not for a batch')
+  }
   requireApproval(engine, 'revoke-batch', { devices: await countForApproval(engine, selection), approved })
   const now = engine.clock.now()
   const id = await engine.store.transaction(async (tx) => {
@@ -161,9 +165,10 @@ export async function stepRevocation(engine: Engine, id: number): Promise<Revoca
     // somebody else did this chunk, or cancelled
     if (batch?.position !== seen.position || batch.endedAt !== null) return
     const order = { reason: batch.reason as RevocationReason, note: batch.note, actor: batch.actor }
+    const unit = { ...order, now, ours, connectors: connectorNames(engine), revocationId: id }
     let certificates = 0
     for (const device of page.rows) {
-      certificates += (await revokeDeviceIn(tx, device.id, { ...order, now, ours })).certificates.length
+      certificates += (await revokeDeviceIn(tx, device.id, unit)).certificates.length
     }
     const sums = {
       devices: batch.devices + page.rows.length,

@@ -14,6 +14,7 @@ import { fact, recordFacts, subjects } from '../audit/audit.ts'
 import type { Engine } from '../context.ts'
 import type { IssuerMaterial } from '../issuing/issuer-cache.ts'
 import { requireApproval, type ApprovedProposal } from '../proposals/approval-rule.ts'
+import { cutUnderIssuer } from '../sessions/cut.ts'
 import { reissueCampaignId } from './reissue.ts'
 
 export interface IssuerRevocation {
@@ -92,6 +93,7 @@ export async function revokeIssuer(
         }),
       ),
     )
+    await cutUnderIssuer(tx, id, now)
     await approved?.settle(tx, `issuer ${id} is revoked`)
   })
   engine.issuers.forget()

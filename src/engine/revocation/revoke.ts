@@ -8,12 +8,15 @@ import type { DeviceId } from '../../base/id.ts'
 import type { RevocationReason } from '../../pki/revocation-reason.ts'
 import type { CertificateRecord } from '../../store/certificate-record.ts'
 import { findDevice, setDeviceState } from '../../store/devices.ts'
+import { hold, isHeld } from '../../store/holds.ts'
 import { findCertificate, listCertificates } from '../../store/inventory.ts'
 import { revokeCertificates } from '../../store/revocations.ts'
 import type { Tx } from '../../store/schema.ts'
 import { fact, recordFacts, subjects } from '../audit/audit.ts'
 import type { Engine } from '../context.ts'
+import { openCaseIn } from '../cases/case.ts'
 import { deviceOutOfService } from '../renewals/renewal-events.ts'
+import { connectorNames, cutSessions } from '../sessions/cut.ts'
 
 export interface RevocationOrder {
   readonly reason: RevocationReason
@@ -41,6 +44,7 @@ export async function revokeCertificate(
 ): Promise<Revoked> {
   const now = engine.clock.now()
   const ours = await ownIssuers(engine)
+  const unit = { ...order, now, ours, connectors: connectorNames(engine) }
   const known = await findCertificate(engine.store.db, certificate.id)
   if (known && (await engine.issuers.isIssuerKey(known.spkiHash))) {
     throw new Refusal(
@@ -51,11 +55,14 @@ export async function revokeCertificate(
   return await engine.store.transaction(async (tx) => {
     const record = await findCertificate(tx, certificate.id)
     if (!record) throw new Refusal('not-found', 'there is no such certificate')
-    requireRevocable(record, ours)
+    requireRevocable(record, ours, order.reason)
+    if (order.reason === hold) await requireHold(engine, tx, record)
+    const { deviceId } = record
     const isNeeded = record.status !== 'superseded' || order.reason === 'keyCompromise'
-    const deviceState =
-      record.deviceId !== null && isNeeded ? await takeOut(tx, record.deviceId, order, now) : null
+    const deviceState = deviceId !== null && isNeeded ? await takeOut(tx, deviceId, unit) : null
     const certificates = await revokeAll(tx, [record], order, now)
+    if (deviceId !== null && certificates.length > 0)
+      await cutSessions(tx, unit.connectors, { deviceId, why: 'revoked' }, now)
     return { certificates, deviceState }
   })
 }
@@ -69,8 +76,10 @@ export async function revokeDevice(engine: Engine, id: DeviceId, order: Revocati
   const now = engine.clock.now()
   const ours = await ownIssuers(engine)
   return await engine.store.transaction(async (tx) => {
-    if (!(await findDevice(tx, id))) throw new Refusal('not-found', `device ${id} is not in the inventory`)
-    return await revokeDeviceIn(tx, id, { ...order, now, ours })
+    const device = await findDevice(tx, id)
+    if (!device) throw new Refusal('not-found', `device ${id} is not in the inventory`)
+    if (order.reason === hold) requireHoldOf(engine, device.profile)
+    return await revokeDeviceIn(tx, id, { ...order, now, ours, connectors: connectorNames(engine) })
   })
 }
 
@@ -78,16 +87,25 @@ export interface RevocationInUnit extends RevocationOrder {
   readonly now: Instant
   /** Ids of the issuers whose keys are ours. */
   readonly ours: ReadonlySet<string>
+  /** Names of the brokers and services that are told whose sessions to end. */
+  readonly connectors: readonly string[]
+  /** The batch that it belongs to. */
+  readonly revocationId?: number
 }
 
 /** The part of a unit of work that revokes one device, for batches. */
 export async function revokeDeviceIn(tx: Tx, id: DeviceId, order: RevocationInUnit): Promise<Revoked> {
-  const { now, ours } = order
+  const { now, ours, reason } = order
   // the device first: an issuance that commits after this finds it out of service, and one before is seen below
-  const deviceState = await takeOut(tx, id, order, now)
+  const deviceState = await takeOut(tx, id, order)
   const { rows } = await listCertificates(tx, { filter: { deviceId: id }, limit: 1_000 })
-  const wanted = rows.filter((row) => ours.has(row.issuerId) && isRevocable(row) && row.notAfter + 999 >= now)
-  return { certificates: await revokeAll(tx, wanted, order, now), deviceState }
+  const wanted = rows.filter(
+    (row) => ours.has(row.issuerId) && isRevocable(row, reason) && row.notAfter + 999 >= now,
+  )
+  const certificates = await revokeAll(tx, wanted, order, now)
+  if (certificates.length > 0 || deviceState !== null)
+    await cutSessions(tx, order.connectors, { deviceId: id, why: 'revoked' }, now)
+  return { certificates, deviceState }
 }
 
 /** Ids of the issuers that sign here. */
@@ -95,31 +113,55 @@ export async function ownIssuers({ issuers }: Engine): Promise<ReadonlySet<strin
   return new Set((await issuers.list()).filter(({ kind }) => kind !== 'external').map(({ id }) => id))
 }
 
-function isRevocable({ status }: CertificateRecord): boolean {
-  return status === 'issued' || status === 'confirmed' || status === 'superseded'
+/** A hold is for what is in use, and can be made a revocation that stays. */
+function isRevocable(record: CertificateRecord, reason: RevocationReason): boolean {
+  const { status } = record
+  if (status === 'superseded') return reason !== hold
+  return status === 'issued' || status === 'confirmed' || (isHeld(record) && reason !== hold)
 }
 
-function requireRevocable(record: CertificateRecord, ours: ReadonlySet<string>): void {
+/** @throws Refusal `hold-not-allowed` */
+async function requireHold(engine: Engine, tx: Tx, { deviceId, profile }: CertificateRecord): Promise<void> {
+  const device = deviceId === null ? null : await findDevice(tx, deviceId)
+  requireHoldOf(engine, profile ?? device?.profile ?? '')
+}
+
+function requireHoldOf({ settings }: Engine, name: string): void {
+  if (settings.profiles.get(name)?.hold === true) return
+  throw new Refusal(
+    'hold-not-allowed',
+    `profile ${name} does not allow certificateHold (profiles.${name}.hold): open a case, or revoke for good`,
+  )
+}
+
+function requireRevocable(
+  record: CertificateRecord,
+  ours: ReadonlySet<string>,
+  wanted: RevocationReason,
+): void {
   const { serialNumber, issuerId, status, reason } = record
   if (!ours.has(issuerId)) {
     throw new Refusal('invalid-input', `certificate ${serialNumber} is of another CA, which must revoke it`)
   }
+  if (isRevocable(record, wanted)) return
   if (status === 'revoked') {
     throw new Refusal(
       'already-exists',
       `certificate ${serialNumber} is revoked already (${reason ?? 'no reason'})`,
     )
   }
-  if (!isRevocable(record)) {
-    throw new Refusal('invalid-input', `certificate ${serialNumber} was never handed out (${status})`)
-  }
+  throw new Refusal(
+    'invalid-input',
+    status === 'superseded'
+      ? `certificate ${serialNumber} is replaced: only one in use can be put on hold`
+      : `certificate ${serialNumber} was never handed out (${status})`,
+  )
 }
 
 async function takeOut(
   tx: Tx,
   id: DeviceId,
-  { reason, note, actor }: RevocationOrder,
-  now: Instant,
+  { reason, note, actor, now, revocationId }: Omit<RevocationInUnit, 'ours'>,
 ): Promise<Revoked['deviceState']> {
   const state = reason === 'cessationOfOperation' ? 'decommissioned' : 'quarantined'
   const before = await setDeviceState(tx, id, state)
@@ -136,6 +178,9 @@ async function takeOut(
     tx,
     fact(now, { actor, action, subject: subjects.device(id), ...words(note), details: { reason } }),
   )
+  // what happened is to be found out, unless it is known: its life is over
+  if (state === 'quarantined')
+    await openCaseIn(tx, { deviceId: id, actor, now, reason, revocationId: revocationId ?? null })
   return state
 }
 

@@ -56,6 +56,37 @@ CREATE TABLE campaigns (
 
 CREATE INDEX campaigns_open on campaigns (id) where status in ('running', 'paused');
 
+CREATE TABLE case_entries (
+  id integer primary key,
+  case_id integer not null references cases (id),
+  at integer not null,
+  actor text not null,
+  note text,
+  file_name text,
+  file_sha256 blob,
+  file_size integer
+) strict;
+
+CREATE INDEX case_entries_case on case_entries (case_id, id);
+
+CREATE TABLE cases (
+  id integer primary key,
+  device_id text not null,
+  revocation_id integer,
+  reason text,
+  opened_by text not null,
+  opened_at integer not null,
+  verdict text check (verdict in ('cleared', 'replaced', 'destroyed', 'compromised')),
+  closed_by text,
+  closed_at integer
+) strict;
+
+CREATE INDEX cases_device on cases (device_id, id);
+
+CREATE UNIQUE INDEX cases_open on cases (device_id) where closed_at is null;
+
+CREATE INDEX cases_revocation on cases (revocation_id, id) where revocation_id is not null and closed_at is null;
+
 CREATE TABLE certificate_fingerprints (
   prefix integer not null,
   certificate_id integer not null,
@@ -233,7 +264,7 @@ CREATE TABLE issuers (
   not_after integer not null,
   crl_shards integer not null,
   created_at integer not null
-  , revoked_at integer, revocation_reason text, reissue_campaign text) strict;
+  , revoked_at integer, revocation_reason text, reissue_campaign text, cut_after text) strict;
 
 CREATE TABLE "kysely_migration" ("name" varchar(255) not null primary key, "timestamp" varchar(255) not null);
 
@@ -276,6 +307,18 @@ CREATE TABLE proposals (
 ) strict;
 
 CREATE INDEX proposals_open on proposals (expires_at, id) where state = 'open';
+
+CREATE TABLE released_certificates (
+  id integer primary key,
+  certificate_id integer not null,
+  issuer_id text not null,
+  crl_shard integer not null,
+  serial_number blob not null,
+  not_after integer not null,
+  released_at integer not null
+) strict;
+
+CREATE INDEX released_certificates_issuer on released_certificates (issuer_id, released_at, id);
 
 CREATE TABLE renewal_attempts (
   id integer primary key,
@@ -370,6 +413,30 @@ CREATE TABLE revoked_shards (
   shard integer not null,
   revision integer not null,
   primary key (issuer_id, shard)
+) strict, without rowid;
+
+CREATE TABLE session_cut_results (
+  cut_id integer not null,
+  surface text not null,
+  at integer not null,
+  sessions integer,
+  primary key (cut_id, surface)
+) strict, without rowid;
+
+CREATE TABLE session_cuts (
+  id integer primary key,
+  device_id text,
+  issuer_id text,
+  why text not null check (why in ('revoked', 'quarantined', 'expired', 'released')),
+  created_at integer not null
+) strict;
+
+CREATE INDEX session_cuts_device on session_cuts (device_id, id) where device_id is not null;
+
+CREATE TABLE session_watchers (
+  name text primary key,
+  cut_id integer not null,
+  at integer not null
 ) strict, without rowid;
 
 CREATE TABLE tasks (
