@@ -61,7 +61,7 @@ function registerWriting(command: Command, cli: CliContext): void {
     [
       {
         say: 'Something is odd about it',
-        run: 'perennial case open demo-gateway-003 --note "answers from two addresses"',
+        run: 'perennial case open demo-meter-001 --note "answers from two addresses"',
       },
     ],
   )
