@@ -88,6 +88,12 @@ export const nouns: readonly Noun[] = [
     load: async () => (await import('./campaign.ts')).registerCampaign,
   },
   {
+    name: 'sim',
+    summary: 'rehearse fleets and campaigns on a virtual clock',
+    group: inventory,
+    load: async () => (await import('./sim.ts')).registerSim,
+  },
+  {
     name: 'trigger',
     summary: 'ask a device by hand; signed bundles for devices that nothing reaches',
     group: inventory,

@@ -8,7 +8,6 @@ export const marks = {
   visited: 8,
   lapsed: 16,
   broken: 32,
-  listed: 64,
 } as const
 
 export type Mark = keyof typeof marks
@@ -27,7 +26,6 @@ export class Ledger {
     visited: 0,
     lapsed: 0,
     broken: 0,
-    listed: 0,
   }
   renewedBy = { message: 0, sms: 0, unasked: 0, visit: 0 }
 

@@ -12,7 +12,6 @@ interface Census {
   readonly issued: number
   readonly confirmed: number
   readonly retired: number
-  readonly listed: number
 }
 
 const censuses = new WeakMap<World, Promise<Census>>()
@@ -24,18 +23,16 @@ function censusOf(world: World): Promise<Census> {
   return census
 }
 
-async function countTargets({ store, scenario }: World): Promise<Census> {
-  const census = { targets: 0, asked: 0, issued: 0, confirmed: 0, retired: 0, listed: 0 }
-  const fieldRung = scenario.ladder.length - 1
+async function countTargets({ store }: World): Promise<Census> {
+  const census = { targets: 0, asked: 0, issued: 0, confirmed: 0, retired: 0 }
   for (let after: string | null = null; ;) {
     const page = await listRenewals(store.db, { campaignId, after, limit: 10_000 })
-    for (const { triggeredAt, issuedAt, confirmedAt, status, rung } of page.rows) {
+    for (const { triggeredAt, issuedAt, confirmedAt, status } of page.rows) {
       census.targets += 1
       if (triggeredAt !== null) census.asked += 1
       if (issuedAt !== null) census.issued += 1
       if (confirmedAt !== null) census.confirmed += 1
       if (status === 'retired') census.retired += 1
-      if (rung === fieldRung) census.listed += 1
     }
     after = page.next
     if (after === null) return census
@@ -69,7 +66,7 @@ export async function outcomeOf(world: World, day99: number | null): Promise<Out
     renewedBySms: renewedBy.sms,
     renewedUnasked: renewedBy.unasked,
     renewedByVisit: renewedBy.visit,
-    listed: (await censusOf(world)).listed,
+    listed: world.listed,
     visits: ledger.total('visited'),
     lapsed: ledger.total('lapsed'),
     broken: ledger.total('broken'),

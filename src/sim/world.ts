@@ -24,6 +24,7 @@ import { Phases } from './phases.ts'
 import { simulationStart, type Scenario } from './scenario.ts'
 import { Server, type Told } from './server.ts'
 import { simulatedAgent, simulatedProfile, simulatedSettings, connectivityName } from './setup.ts'
+import { statesOf } from './recorder.ts'
 import { WakeQueue } from './wake-queue.ts'
 import { issuerChain } from '../engine/issuing/issuer.ts'
 import { encodePem } from '../pki/pem.ts'
@@ -83,6 +84,8 @@ export class World {
   readonly ticks: number
   tick = 0
   certificates = 0
+  /** Devices that were put on the field list. */
+  listed = 0
   /** Null while the platform is down. */
   process: Process | null = null
   installation!: Installation
@@ -207,12 +210,15 @@ export class World {
     for (const { name } of process.jobs.status()) {
       if (housekeeping.has(name) && now < (this.#cleanedAt.get(name) ?? -Infinity) + housekeepingMs) continue
       this.#cleanedAt.set(name, now)
+      // it puts devices on the field list, and takes none off it
+      const before = name === 'renewals' ? (await statesOf(this)).escalated : 0
       await this.phases.time(`job ${name}`, async () => {
         for (let pass = 0; pass < mostPasses && this.process === process; pass++) {
           const result = await process.jobs.pass(name)
           if (result?.isBehind !== true) return
         }
       })
+      if (name === 'renewals') this.listed += Math.max(0, (await statesOf(this)).escalated - before)
     }
   }
 
