@@ -5,11 +5,10 @@ import { test } from 'node:test'
 import { Kysely, Transaction, type CompiledQuery, type QueryResult } from 'kysely'
 import { countOverdue, deleteTargets, unfinishedTargets, waitingTargets } from './campaign-targets.ts'
 import { kyselyOn, SqliteConnection } from './dialects/sqlite.ts'
-import { foundation } from './migrations/0001-foundation.ts'
-import { renewals } from './migrations/0002-renewals.ts'
-import { campaignCounts } from './migrations/0005-campaign-counts.ts'
 import type { Schema } from './schema.ts'
 import { openUnitEnd } from './unit-end.ts'
+import { plannedRenewals } from './planned-renewals.ts'
+import { schemaStatements } from './migrations.ts'
 
 class Recording extends SqliteConnection {
   readonly texts = new Set<string>()
@@ -21,8 +20,7 @@ class Recording extends SqliteConnection {
 }
 
 const database = new DatabaseSync(':memory:')
-for (const migration of [foundation, renewals, campaignCounts])
-  for (const statement of migration('sqlite')) database.exec(statement)
+for (const statement of schemaStatements('sqlite')) database.exec(statement)
 const connection = new Recording(database, {
   isReadOnly: false,
   gate: () => null,
@@ -43,14 +41,19 @@ const cases: readonly (readonly [name: string, run: () => Promise<unknown>, plan
     /^SEARCH renewals USING COVERING INDEX renewals_unfinished \(campaign_id=\? AND status=\?/,
   ],
   [
-    'unfinishedTargets, planned',
-    () => unfinishedTargets(tx, campaignId, 'planned', 10),
+    'unfinishedTargets, waiting',
+    () => unfinishedTargets(tx, campaignId, 'waiting', 10),
     /^SEARCH renewals USING INDEX renewals_planned \(campaign_id=\?\)/,
   ],
   [
     'unfinishedTargets, triggered',
     () => unfinishedTargets(tx, campaignId, 'triggered', 10),
     /^SEARCH renewals USING INDEX renewals_unfinished \(campaign_id=\? AND status=\?\)/,
+  ],
+  [
+    'unfinishedTargets, admitted',
+    () => unfinishedTargets(tx, campaignId, 'admitted', 10),
+    /^SEARCH renewals USING INDEX renewals_due \(campaign_id=\?( AND next_at>\?)?\)/,
   ],
   [
     'waitingTargets',
@@ -61,6 +64,16 @@ const cases: readonly (readonly [name: string, run: () => Promise<unknown>, plan
     'waitingTargets at some sites',
     () => waitingTargets(tx, { ...waiting, sites: { isOnly: true, names: ['graz', 'linz'] } }),
     /^SEARCH r USING INDEX renewals_planned \(campaign_id=\? AND wave=\? AND id>\?\)/,
+  ],
+  [
+    'plannedRenewals of a wave',
+    () => plannedRenewals(tx, { campaignId, wave: 0, after: 0, limit: 10 }),
+    /^SEARCH renewals USING INDEX renewals_planned \(campaign_id=\? AND wave=\? AND id>\?\)/,
+  ],
+  [
+    'plannedRenewals without a campaign',
+    () => plannedRenewals(tx, { campaignId: '', wave: 0, after: 0, limit: 10 }),
+    /^SEARCH renewals USING INDEX renewals_planned_alone \((id|rowid)>\?\)/,
   ],
   [
     'deleteTargets',

@@ -172,36 +172,42 @@ export async function waitingTargets(q: Queries, request: WaitingRequest): Promi
   }))
 }
 
-const unfinishedStatuses = ['planned', 'triggered', 'issued', 'escalated'] as const
-type UnfinishedStatus = (typeof unfinishedStatuses)[number]
+/** `waiting` and `admitted` are both planned: before and after the campaign has let them in. */
+export const unfinishedStates = ['waiting', 'triggered', 'issued', 'escalated', 'admitted'] as const
+export type UnfinishedState = (typeof unfinishedStates)[number]
 
 /** As SQL, because the partial index renewals_unfinished needs it: SQLite does not see that one status is one of three. */
 const isUnfinished = sql<SqlBool>`status in ('triggered', 'issued', 'escalated')`
 
-// A statement for each status, so that its partial index is found. Indexes: renewals_planned, renewals_unfinished.
+// A statement for each, so that its partial index is found. Indexes: renewals_planned, renewals_unfinished, renewals_due.
 const selectUnfinished = new Map(
-  unfinishedStatuses.map((status) => [
-    status,
+  unfinishedStates.map((state) => [
+    state,
     prepared((db, p: { campaignId: string; limit: number }) => {
+      const isPlanned = state === 'waiting' || state === 'admitted'
       const query = db
         .selectFrom('renewals')
         .select(renewalColumns)
         .where('campaign_id', '=', p.campaignId)
-        .where('status', '=', sql.lit(status))
+        .where('status', '=', sql.lit(isPlanned ? 'planned' : state))
         .limit(p.limit)
-      return status === 'planned' ? query.orderBy('wave').orderBy('id') : query.where(isUnfinished)
+      if (state === 'waiting') return query.where('next_at', 'is', null).orderBy('wave').orderBy('id')
+      return state === 'admitted' ? query.where('next_at', 'is not', null) : query.where(isUnfinished)
     }),
   ]),
 )
 
-/** Some that use no new certificate, for a campaign that lets them go. */
+/**
+ * Some that use no new certificate, for a campaign that lets them go. `admitted` reads past every other one that waits for an
+ * instant: ask for it when the others have gone.
+ */
 export async function unfinishedTargets(
   tx: Tx,
   campaignId: string,
-  status: UnfinishedStatus,
+  state: UnfinishedState,
   limit: number,
 ): Promise<RenewalRecord[]> {
-  const found = await selectUnfinished.get(status)?.(tx, { campaignId, limit })
+  const found = await selectUnfinished.get(state)?.(tx, { campaignId, limit })
   return (found?.rows ?? []).map(toRenewal)
 }
 
@@ -309,12 +315,23 @@ export async function outcomesOf(
 }
 
 const insertFailure = prepared(
-  (db, p: { renewalId: number; deviceId: string; channel: string; detail: string; at: Instant }) =>
+  (
+    db,
+    p: {
+      renewalId: number
+      deviceId: string
+      climb: number
+      channel: string
+      detail: string
+      at: Instant
+    },
+  ) =>
     db
       .insertInto('renewal_attempts')
       .values({
         renewal_id: p.renewalId,
         device_id: p.deviceId,
+        climb: p.climb,
         rung: 0,
         attempt: 0,
         channel: p.channel,
@@ -323,7 +340,7 @@ const insertFailure = prepared(
         at: p.at,
         updated_at: p.at,
       })
-      .onConflict((on) => on.columns(['renewal_id', 'rung', 'attempt', 'channel']).doNothing()),
+      .onConflict((on) => on.columns(['renewal_id', 'climb', 'rung', 'attempt', 'channel']).doNothing()),
 )
 
 /**
@@ -334,7 +351,7 @@ const insertFailure = prepared(
 export async function noteFailure(
   tx: Tx,
   failure: {
-    readonly renewal: Pick<RenewalRecord, 'id' | 'deviceId'>
+    readonly renewal: Pick<RenewalRecord, 'id' | 'deviceId' | 'climb'>
     /** Who reports it. */
     readonly channel: 'device' | 'enrolment'
     readonly detail: string
@@ -345,6 +362,7 @@ export async function noteFailure(
   const { numAffectedRows } = await insertFailure(tx, {
     renewalId: renewal.id,
     deviceId: renewal.deviceId,
+    climb: renewal.climb,
     channel,
     detail,
     at,

@@ -15,6 +15,8 @@ export interface AttemptRecord {
   readonly id: number
   readonly renewalId: number
   readonly deviceId: DeviceId
+  /** Of the renewal, when it was made. */
+  readonly climb: number
   readonly rung: number
   /** From 1 on its rung. */
   readonly attempt: number
@@ -28,12 +30,13 @@ export interface AttemptRecord {
 }
 
 /** Which attempt of a renewal. */
-export type AttemptKey = Pick<AttemptRecord, 'renewalId' | 'rung' | 'attempt' | 'channel'>
+export type AttemptKey = Pick<AttemptRecord, 'renewalId' | 'climb' | 'rung' | 'attempt' | 'channel'>
 
 const columns = [
   'id',
   'renewal_id',
   'device_id',
+  'climb',
   'rung',
   'attempt',
   'channel',
@@ -51,6 +54,7 @@ function toAttempt(row: Row): AttemptRecord {
     id: row.id,
     renewalId: row.renewal_id,
     deviceId: row.device_id as DeviceId,
+    climb: row.climb,
     rung: row.rung,
     attempt: row.attempt,
     channel: row.channel,
@@ -71,6 +75,7 @@ const upsertQueued = preparedRows<NewRow, never>((db, rows) =>
       rows.map((row) => ({
         renewal_id: row.renewal_id,
         device_id: row.device_id,
+        climb: row.climb,
         rung: row.rung,
         attempt: row.attempt,
         channel: row.channel,
@@ -82,7 +87,7 @@ const upsertQueued = preparedRows<NewRow, never>((db, rows) =>
       })),
     )
     .onConflict((on) =>
-      on.columns(['renewal_id', 'rung', 'attempt', 'channel']).doUpdateSet({
+      on.columns(['renewal_id', 'climb', 'rung', 'attempt', 'channel']).doUpdateSet({
         status: 'queued',
         detail: null,
         at: sql`excluded.at`,
@@ -100,6 +105,7 @@ export async function queueAttempts(tx: Tx, attempts: readonly NewAttempt[]): Pr
     attempts.map((attempt) => ({
       renewal_id: attempt.renewalId,
       device_id: attempt.deviceId,
+      climb: attempt.climb,
       rung: attempt.rung,
       attempt: attempt.attempt,
       channel: attempt.channel,
@@ -121,7 +127,7 @@ const updateSettled = preparedRows<SettledAttempt, never>((db, rows) => {
     (row) =>
       sql`(cast(${row.renewalId} as bigint), cast(${row.rung} as bigint), cast(${row.attempt} as bigint),
         cast(${row.channel} as text), cast(${row.status} as text), cast(${row.detail} as text),
-        cast(${row.reference} as text), cast(${row.updatedAt} as bigint))`,
+        cast(${row.reference} as text), cast(${row.updatedAt} as bigint), cast(${row.climb} as bigint))`,
   )
   return (
     db
@@ -132,6 +138,7 @@ const updateSettled = preparedRows<SettledAttempt, never>((db, rows) => {
           column2: number
           column3: number
           column4: string
+          column9: number
         }>`(values ${sql.join(values)})`.as('settled'),
       )
       .set({
@@ -141,6 +148,7 @@ const updateSettled = preparedRows<SettledAttempt, never>((db, rows) => {
         updated_at: sql`settled.column8`,
       })
       .whereRef('renewal_attempts.renewal_id', '=', 'settled.column1')
+      .whereRef('renewal_attempts.climb', '=', 'settled.column9')
       .whereRef('renewal_attempts.rung', '=', 'settled.column2')
       .whereRef('renewal_attempts.attempt', '=', 'settled.column3')
       .whereRef('renewal_attempts.channel', '=', 'settled.column4')
@@ -160,13 +168,14 @@ const selectOfRenewal = prepared((db, p: { renewalId: number; limit: number }) =
     .selectFrom('renewal_attempts')
     .select(columns)
     .where('renewal_id', '=', p.renewalId)
+    .orderBy('climb')
     .orderBy('rung')
     .orderBy('attempt')
     .orderBy('channel')
     .limit(p.limit),
 )
 
-/** Every attempt of a renewal, in the order in which its ladder was climbed; at most 1,000. */
+/** Every attempt of a renewal, in the order in which its ladder was climbed, time after time; at most 1,000. */
 export async function attemptsOf(q: Queries, renewalId: number): Promise<AttemptRecord[]> {
   return (await selectOfRenewal(q, { renewalId, limit: 1_000 })).rows.map(toAttempt)
 }

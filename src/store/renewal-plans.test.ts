@@ -7,10 +7,7 @@ import { anyId, sampleDevice, start } from '../../test/conformance/store-samples
 import { kyselyOn, SqliteConnection } from './dialects/sqlite.ts'
 import { certificatesByEnd } from './due-certificates.ts'
 import { forgettable } from './forgetting.ts'
-import { campaignCounts } from './migrations/0005-campaign-counts.ts'
-import { forgetting } from './migrations/0006-forgetting.ts'
-import { foundation } from './migrations/0001-foundation.ts'
-import { renewals } from './migrations/0002-renewals.ts'
+import { schemaStatements } from './migrations.ts'
 import { attemptByReference, attemptsOf, settleAttempts } from './renewal-attempts.ts'
 import { listEscalated, listRenewals, renewalsOfDevice } from './renewal-lists.ts'
 import { admitPlanned, dueRenewals, findOpenRenewal, lockOpenRenewalsOf } from './renewals.ts'
@@ -30,8 +27,7 @@ class Recording extends SqliteConnection {
 }
 
 const database = new DatabaseSync(':memory:')
-const schema = [foundation, renewals, campaignCounts, forgetting]
-for (const statement of schema.flatMap((part) => part('sqlite'))) database.exec(statement)
+for (const statement of schemaStatements('sqlite')) database.exec(statement)
 const connection = new Recording(database, {
   isReadOnly: false,
   gate: () => null,
@@ -57,7 +53,7 @@ const deviceId = sampleDevice(1).id
 const slot = 'default'
 const cursor = { notAfter: start, id: 1 }
 const limit = 10
-const attempt = { renewalId: 1, rung: 0, attempt: 1, channel: 'sms' }
+const attempt = { renewalId: 1, climb: 0, rung: 0, attempt: 1, channel: 'sms' }
 
 const indexed: readonly (readonly [string, () => Promise<unknown>, RegExp])[] = [
   [
@@ -89,7 +85,7 @@ const indexed: readonly (readonly [string, () => Promise<unknown>, RegExp])[] = 
     'settleAttempts',
     () =>
       settleAttempts(tx, [{ ...attempt, status: 'sent', detail: null, reference: null, updatedAt: start }]),
-    /renewal_attempts_renewal \(renewal_id=\? AND rung=\? AND attempt=\? AND channel=\?\)/,
+    /renewal_attempts_renewal \(renewal_id=\? AND climb=\? AND rung=\? AND attempt=\? AND channel=\?\)/,
   ],
   ['dueRetirements', () => dueRetirements(tx, { now: start, limit }), /retirements_due \(due_at<\?\)/],
   [

@@ -43,6 +43,8 @@ export interface RenewalRecord {
   readonly connectivity: string
   readonly site: string | null
   readonly status: RenewalStatus
+  /** How often it was sent up its ladder again, from 0. */
+  readonly climb: number
   /** Place on the ladder, from 0. */
   readonly rung: number
   /** Attempts begun on this rung. */
@@ -50,7 +52,7 @@ export interface RenewalRecord {
   /** When a pass must look at it; null when only an event moves it, or the campaign has not let it in. */
   readonly nextAt: Instant | null
   readonly newCertificateId: CertificateId | null
-  /** First asked. */
+  /** First asked, of this climb. */
   readonly triggeredAt: Instant | null
   readonly issuedAt: Instant | null
   readonly deliveredAt: Instant | null
@@ -75,6 +77,7 @@ export const renewalColumns = [
   'connectivity',
   'site',
   'status',
+  'climb',
   'rung',
   'attempt',
   'next_at',
@@ -104,6 +107,7 @@ export function toRenewal(row: RenewalRow): RenewalRecord {
     connectivity: row.connectivity,
     site: row.site,
     status: row.status as RenewalStatus,
+    climb: row.climb,
     rung: row.rung,
     attempt: row.attempt,
     nextAt: row.next_at,

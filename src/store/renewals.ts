@@ -77,6 +77,7 @@ function toNewRow(renewal: NewRenewal): NewRow {
     connectivity: renewal.connectivity,
     site: renewal.site,
     status: 'planned',
+    climb: 0,
     rung: 0,
     attempt: 0,
     next_at: renewal.nextAt,
@@ -198,6 +199,7 @@ export type RenewalChange = Partial<
   Pick<
     RenewalRecord,
     | 'status'
+    | 'climb'
     | 'rung'
     | 'attempt'
     | 'nextAt'
@@ -217,6 +219,7 @@ type Changed = Pick<
   RenewalRow,
   | 'id'
   | 'status'
+  | 'climb'
   | 'rung'
   | 'attempt'
   | 'next_at'
@@ -233,6 +236,7 @@ type Changed = Pick<
 
 const changedNumbers = [
   'id',
+  'climb',
   'rung',
   'attempt',
   'next_at',
@@ -293,6 +297,7 @@ function toChanged(renewal: RenewalRecord): Changed {
   return {
     id: renewal.id,
     status: renewal.status,
+    climb: renewal.climb,
     rung: renewal.rung,
     attempt: renewal.attempt,
     next_at: renewal.nextAt,

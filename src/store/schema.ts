@@ -239,6 +239,7 @@ export interface RenewalTable {
   connectivity: string
   site: string | null
   status: string
+  climb: number
   rung: number
   /** Attempts begun on this rung. */
   attempt: number
@@ -262,6 +263,7 @@ export interface RenewalAttemptTable {
   id: Generated<number>
   renewal_id: number
   device_id: string
+  climb: number
   rung: number
   attempt: number
   channel: string

@@ -8,13 +8,15 @@ import type { Queries } from './schema.ts'
 export interface AskedRenewal {
   readonly id: number
   readonly deviceId: DeviceId
+  /** '' when no campaign asked. */
+  readonly campaignId: string
 }
 
 // index: renewals_open, by its first column
 const selectAsked = prepared((db, p: { after: string; limit: number }) =>
   db
     .selectFrom('renewals')
-    .select(['id', 'device_id'])
+    .select(['id', 'device_id', 'campaign_id'])
     .where('device_id', '>', p.after)
     .where(isOpen)
     .where('status', '=', sql.lit('triggered'))
@@ -32,5 +34,9 @@ export async function askedRenewals(
   { after, limit }: { readonly after: string; readonly limit: number },
 ): Promise<AskedRenewal[]> {
   const { rows } = await selectAsked(q, { after, limit })
-  return rows.map(({ id, device_id }) => ({ id, deviceId: device_id as DeviceId }))
+  return rows.map(({ id, device_id, campaign_id }) => ({
+    id,
+    deviceId: device_id as DeviceId,
+    campaignId: campaign_id,
+  }))
 }

@@ -38,7 +38,7 @@ export function renewalWorkConformance(open: StoreOpener): void {
 function attempts(open: StoreOpener): void {
   test('an attempt is queued once, settled, and a receipt finds it', async () => {
     const store = await open()
-    const key = { renewalId: 7, rung: 1, attempt: 2, channel: 'sms' }
+    const key = { renewalId: 7, climb: 0, rung: 1, attempt: 2, channel: 'sms' }
     const queued = { ...key, deviceId: id(1), at: start }
     await store.transaction((tx) => queueAttempts(tx, [queued, { ...queued, attempt: 1 }]))
     const settled = {
@@ -72,6 +72,20 @@ function attempts(open: StoreOpener): void {
     await store.transaction((tx) => settleAttempts(tx, [{ ...settled, updatedAt: start + 5 }]))
     assert.equal((await attemptsOf(store.db, 7))[1]?.status, 'delivered')
     assert.equal(await attemptByReference(store.db, 'mqtt', 'SM1'), null)
+
+    // the same attempt of the next climb is another one
+    await store.transaction((tx) => queueAttempts(tx, [{ ...queued, climb: 1, at: start + 6 }]))
+    await store.transaction((tx) =>
+      settleAttempts(tx, [{ ...settled, climb: 1, status: 'failed', updatedAt: start + 7 }]),
+    )
+    assert.deepEqual(
+      (await attemptsOf(store.db, 7)).map(({ climb, attempt, status }) => [climb, attempt, status]),
+      [
+        [0, 1, 'queued'],
+        [0, 2, 'delivered'],
+        [1, 2, 'failed'],
+      ],
+    )
   })
 }
 

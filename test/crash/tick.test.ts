@@ -35,12 +35,12 @@ interface Attempt {
 async function attemptsOf(db: Db): Promise<Attempt[]> {
   const rows = await db
     .selectFrom('renewal_attempts')
-    .select(['renewal_id', 'rung', 'attempt', 'status'])
+    .select(['renewal_id', 'climb', 'rung', 'attempt', 'status'])
     .orderBy('renewal_id')
     .orderBy('attempt')
     .execute()
-  return rows.map(({ renewal_id: renewal, rung, attempt, status }) => ({
-    key: triggerKey({ renewal, rung, attempt }),
+  return rows.map(({ renewal_id: renewal, climb, rung, attempt, status }) => ({
+    key: triggerKey({ renewal, climb, rung, attempt }),
     renewal,
     attempt,
     status,

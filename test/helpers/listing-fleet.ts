@@ -237,6 +237,7 @@ export async function fill(store: Store): Promise<void> {
           connectivity: 'daily',
           site: null,
           status,
+          climb: 0,
           rung: 0,
           attempt: 0,
           next_at: null,

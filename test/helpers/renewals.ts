@@ -87,7 +87,7 @@ export interface PutAttempt {
 
 export async function putAttempts(
   engine: Engine,
-  { id, deviceId }: RenewalRecord,
+  { id, deviceId, climb }: RenewalRecord,
   attempts: readonly PutAttempt[],
 ): Promise<void> {
   await engine.store.transaction(async (tx) => {
@@ -96,6 +96,7 @@ export async function putAttempts(
       attempts.map(({ rung, attempt, channel, at }) => ({
         renewalId: id,
         deviceId,
+        climb,
         rung,
         attempt,
         channel,
@@ -106,6 +107,7 @@ export async function putAttempts(
       tx,
       attempts.map(({ rung, attempt, channel, at, status = 'sent', detail = null }) => ({
         renewalId: id,
+        climb,
         rung,
         attempt,
         channel,

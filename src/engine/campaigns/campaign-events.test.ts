@@ -24,7 +24,6 @@ import {
   resumeCampaign,
   startCampaign,
 } from './campaign-state.ts'
-import { retryTargets, skipTarget } from './campaign-target.ts'
 
 const at = (fleet: CampaignFleet, id = 'spring') => ({ id, actor: testActor, now: fleet.clock.now() })
 const device = (n: number) => `D-00${n}` as DeviceId
@@ -276,43 +275,6 @@ forEachEngine((start) => {
     await fleet.run(2 * minuteMs)
     assert.equal(fleet.sent.length, 10)
     await assertConserved(fleet, 'spring', 10)
-  })
-
-  test('skipped and given-up targets: out, and asked again', async () => {
-    const fleet = await campaignFleet(start, 4)
-    const { engine } = fleet
-    await startedCampaign(fleet, 'spring', { selection: { all: true }, ...oneWave })
-    await skipTarget(engine, { ...at(fleet), deviceId: device(0), reason: 'to be replaced' })
-    assert.deepEqual(await stateOf(fleet, 'spring', 0), ['abandoned', 'skipped'])
-    await fleet.run(2 * minuteMs)
-    assert.equal(
-      fleet.sent.some(({ deviceId }) => deviceId === device(0)),
-      false,
-    )
-    for (const n of [1, 2, 3]) await fleet.answer(device(n))
-    await fleet.tick()
-    assert.equal((await fleet.view('spring')).campaign.status, 'completed')
-    assert.equal(
-      (await refusal(skipTarget(engine, { ...at(fleet), deviceId: device(1) }))).code,
-      'campaign-state',
-    )
-    assert.equal(
-      (await refusal(skipTarget(engine, { ...at(fleet), deviceId: 'stranger' as DeviceId }))).code,
-      'not-found',
-    )
-
-    const dry = await retryTargets(engine, { ...at(fleet), isDryRun: true })
-    assert.deepEqual([dry.retried, (await fleet.view('spring')).campaign.status], [1, 'completed'])
-    const again = await retryTargets(engine, at(fleet))
-    assert.deepEqual([again.retried, again.leftCount], [1, 0])
-    await fleet.run(2 * minuteMs)
-    assert.deepEqual(await stateOf(fleet, 'spring', 0), ['triggered', 'resolved'])
-    const one = await retryTargets(engine, { ...at(fleet), deviceId: device(1) })
-    assert.deepEqual(one.left, [{ deviceId: device(1), reason: 'it is retired' }])
-    await fleet.answer(device(0))
-    await fleet.tick()
-    assert.equal((await fleet.view('spring')).campaign.status, 'completed')
-    await assertConserved(fleet, 'spring', 4)
   })
 
   test('those that were not asked by the end time are let go, and the others go on', async () => {

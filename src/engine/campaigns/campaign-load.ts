@@ -6,11 +6,14 @@ import type { RenewalRecord } from '../../store/renewal-record.ts'
 import { currentRate } from './campaign-rate.ts'
 import { toCampaign } from './campaign-record.ts'
 import type { Engine } from '../context.ts'
+import { checkClock } from '../renewals/clock-guard.ts'
 import type { CampaignLoad } from '../renewals/renewal-hint.ts'
 
 interface Known {
   readonly at: Instant
   readonly status: CampaignStatus
+  /** False when the clock has jumped: places in the queue are counted from now, and would move with it. */
+  readonly isClockTrusted: boolean
   readonly perMinute: number
   /** Not let in yet, by wave. */
   readonly planned: ReadonlyMap<number, number>
@@ -33,7 +36,11 @@ export async function campaignLoad(
   let waiting = 0
   // the waves before it come first
   for (const [each, count] of known.planned) if (each <= wave) waiting += count
-  return { isRunning: known.status === 'running', perMinute: known.perMinute, waiting }
+  return {
+    isRunning: known.status === 'running' && known.isClockTrusted,
+    perMinute: known.perMinute,
+    waiting,
+  }
 }
 
 async function loadOf(engine: Engine, id: string, now: Instant): Promise<Known | null> {
@@ -51,6 +58,7 @@ async function loadOf(engine: Engine, id: string, now: Instant): Promise<Known |
   const next = {
     at: now,
     status,
+    isClockTrusted: (await checkClock(engine, now)).isTrusted,
     perMinute: currentRate(definition.rollout, { notified: admitted, succeeded }),
     planned: new Map([...waves].map(([wave, { planned }]) => [wave, planned])),
   }

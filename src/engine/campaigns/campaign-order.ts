@@ -1,6 +1,6 @@
 /**
  * Which wave a device is in. Every wave, the canary first of all, is a sample of the whole: over hardware, firmware and
- * site in their proportions. The order depends on the names of campaign and device only, so that it can be repeated and
+ * site in their proportions, and the first has each of them at least once, as far as it has room. The order depends on the names of campaign and device only, so that it can be repeated and
  * explained. Inside a wave, the certificate that ends first comes first.
  */
 import { createHash } from 'node:crypto'
@@ -35,7 +35,7 @@ export function drawWaves(
   devices: readonly Orderable[],
   sizes: readonly number[],
 ): Uint32Array[] {
-  const order = spread(campaignId, devices)
+  const order = coveringFirst(spread(campaignId, devices), devices, sizes[0] ?? 0)
   let from = 0
   return sizes.map((size) => {
     const wave = order.slice(from, from + size)
@@ -78,6 +78,31 @@ function spread(campaignId: string, devices: readonly Orderable[]): Uint32Array 
     places[at] = (rank + (offsets[stratum] as number)) / (sizes[stratum] as number)
   }
   return sortedBy(devices.length, (a, b) => (places[a] as number) - (places[b] as number) || a - b)
+}
+
+/**
+ * What goes wrong goes wrong with a firmware on a hardware, or at a site: a sample in proportion may miss the rare ones, which
+ * nobody would hear of before the last wave. So they come first: each pair once, then each site, as far as there is room.
+ */
+function coveringFirst(order: Uint32Array, devices: readonly Orderable[], room: number): Uint32Array {
+  const taken = new Set<number>()
+  const covered = new Set<string>()
+  const kinds = [
+    ({ hardware, firmware }: Orderable) => `kind\0${hardware ?? ''}\0${firmware ?? ''}`,
+    ({ site }: Orderable) => `site\0${site ?? ''}`,
+  ]
+  for (const kindOf of kinds) {
+    // a site is covered as well by who was taken for the hardware
+    for (const at of taken) covered.add(kindOf(devices[at] as Orderable))
+    for (const at of order) {
+      if (taken.size >= room) break
+      const kind = kindOf(devices[at] as Orderable)
+      if (covered.has(kind)) continue
+      covered.add(kind)
+      taken.add(at)
+    }
+  }
+  return Uint32Array.from([...taken, ...order.filter((at) => !taken.has(at))])
 }
 
 /** By the day on which the certificate ends: inside one day, the spread stays. */

@@ -245,6 +245,32 @@ suite('waves', () => {
     }
   })
 
+  test('the canary has each hardware with each firmware, and each site, however rare, as far as it has room', () => {
+    const rare = devices.map((each, n) => ({
+      ...each,
+      hardware: n === 7 ? 'prototype' : each.hardware,
+      firmware: n === 11 || n === 13 ? '0.9-beta' : each.firmware,
+      site: n % 50 === 1 ? `village ${n}` : each.site,
+    }))
+    const kinds = (positions: Iterable<number>) => {
+      const all = [...positions].map((at) => rare[at]!)
+      return {
+        pairs: new Set(all.map(({ hardware, firmware }) => `${hardware} ${firmware}`)).size,
+        sites: new Set(all.map(({ site }) => site)).size,
+      }
+    }
+    const whole = kinds(rare.keys())
+    const [canary = new Uint32Array()] = drawWaves('spring', rare, [100, 1_900])
+    assert.deepEqual(kinds(canary), whole)
+    assert.ok(whole.sites > 40, 'there are many sites')
+    // with less room the pairs come before the sites, and no device is drawn twice
+    const drawn = drawWaves('spring', rare, [20, 1_980])
+    assert.equal(kinds(drawn[0]!).pairs, whole.pairs)
+    assert.ok(kinds(drawn[0]!).sites > 10)
+    const [early = new Uint32Array(), late = new Uint32Array()] = drawn
+    assert.equal(new Set([...early, ...late]).size, 2_000)
+  })
+
   test('inside a wave the certificate that ends first comes first', () => {
     for (const wave of drawWaves('spring', devices, [100, 900, 1_000])) {
       const ends = [...wave].map((at) => devices[at]!.notAfter)

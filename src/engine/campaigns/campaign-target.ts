@@ -8,11 +8,12 @@ import { findOpenRenewal, lockRenewal, updateRenewal } from '../../store/renewal
 import { findCurrent } from '../../store/inventory.ts'
 import type { Tx } from '../../store/schema.ts'
 import { fact, recordFacts, subjects } from '../audit/audit.ts'
+import { enqueueRetraction } from '../renewals/retraction.ts'
 import { requireCampaign, requireLocked } from './campaign-record.ts'
 import type { CampaignOrder } from './campaign-state.ts'
 import type { Engine } from '../context.ts'
 import { abandonRenewal } from '../renewals/renewal-events.ts'
-import { resolvedReason, type AbandonReason } from '../renewals/renewal-step.ts'
+import { climbedAgain, type AbandonReason } from '../renewals/renewal-step.ts'
 
 /**
  * Takes a device out of a campaign: it is not asked, or not asked again.
@@ -128,17 +129,9 @@ async function retryChunk(
     const obstacle = await whyNotAgain(tx, target)
     outcomes.push({ target: target.deviceId, obstacle })
     if (obstacle !== null || isDryRun) continue
-    await updateRenewal(tx, target, {
-      status: 'planned',
-      rung: 0,
-      attempt: 0,
-      // the campaign lets it in, at its rate
-      nextAt: null,
-      endedAt: null,
-      assignee: null,
-      // instants of the ladder that have passed do not count
-      reason: resolvedReason,
-    })
+    // the campaign lets it in, at its rate; until then nothing that was sent before may stand
+    await updateRenewal(tx, target, { ...climbedAgain(target), nextAt: null, assignee: null })
+    await enqueueRetraction(tx, now, target)
   }
   const retried = outcomes.filter(({ obstacle }) => obstacle === null).length
   if (retried === 0 || isDryRun) return outcomes

@@ -12,7 +12,12 @@ import {
   updateCampaign,
   type WaveRecord,
 } from '../../store/campaigns.ts'
-import { unfinishedTargets, waitingTargets } from '../../store/campaign-targets.ts'
+import {
+  unfinishedStates,
+  unfinishedTargets,
+  waitingTargets,
+  type UnfinishedState,
+} from '../../store/campaign-targets.ts'
 import type { RenewalRecord } from '../../store/renewal-record.ts'
 import { updateRenewals, type RenewalChange } from '../../store/renewals.ts'
 import { findRetirement } from '../../store/retirements.ts'
@@ -66,7 +71,7 @@ async function tickOne(engine: Engine, id: string, now: Instant, fence: Fence): 
   })
   if (progress === null) return { worked: 0 }
   if (progress === 'rollout-ended')
-    return await letGo(engine, { id, reason: 'rollout-ended', now, fence, only: 'planned' })
+    return await letGo(engine, { id, reason: 'rollout-ended', now, fence, only: 'waiting' })
   return await admit(engine, { id, now, fence, progress })
 }
 
@@ -260,16 +265,9 @@ async function endedAlready(
   return { ...change, status: 'retired', endedAt: now }
 }
 
-/** Every open state but `confirmed`: what is in use stays, and goes on to the retirement of the old one. */
-const unused = ['planned', 'triggered', 'issued', 'escalated'] as const
-
-async function someOf(
-  tx: Tx,
-  id: string,
-  statuses: readonly (typeof unused)[number][],
-): Promise<RenewalRecord[]> {
-  for (const status of statuses) {
-    const targets = await unfinishedTargets(tx, id, status, chunkSize)
+async function someOf(tx: Tx, id: string, states: readonly UnfinishedState[]): Promise<RenewalRecord[]> {
+  for (const state of states) {
+    const targets = await unfinishedTargets(tx, id, state, chunkSize)
     if (targets.length > 0) return targets
   }
   return []
@@ -286,7 +284,8 @@ async function letGo(
     readonly reason: 'campaign-aborted' | 'rollout-ended'
     readonly now: Instant
     readonly fence: Fence
-    readonly only?: 'planned'
+    /** Default: every open state but `confirmed`: what is in use stays, and goes on to the retirement of the old one. */
+    readonly only?: UnfinishedState
   },
 ): Promise<JobResult> {
   const { id, reason, now, fence, only } = work
@@ -296,7 +295,7 @@ async function letGo(
       await fence(tx)
       const { status } = await requireLocked(tx, id)
       if (reason === 'rollout-ended' && status !== 'running') return 0
-      const targets = await someOf(tx, id, only === undefined ? unused : [only])
+      const targets = await someOf(tx, id, only === undefined ? unfinishedStates : [only])
       await updateRenewals(
         tx,
         targets.map((before) => ({ before, change: givenUp(reason, now) })),

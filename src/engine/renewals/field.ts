@@ -20,6 +20,7 @@ import type { Engine } from '../context.ts'
 import { defaultSlot } from '../issuing/profile.ts'
 import { connectivityOf, renewalConfirmed } from './renewal-events.ts'
 import { issuedState, resolveRenewal } from './renewal-step.ts'
+import { enqueueRetraction } from './retraction.ts'
 import { daysLeft, escalationWords, nextActionWords } from './renewal-words.ts'
 
 export interface FieldEntry {
@@ -118,7 +119,10 @@ export async function resolveEntry(
     const current = await findCurrent(tx, deviceId, renewal.slot)
     const isRenewed = current !== null && current.id > renewal.certificateId && current.notAfter > now
     if (isRenewed) await endByHand(engine, tx, { renewal, current, now })
-    else await updateRenewal(tx, renewal, { ...resolveRenewal(renewal, now), assignee: null })
+    else {
+      await updateRenewal(tx, renewal, { ...resolveRenewal(renewal, now), assignee: null })
+      await enqueueRetraction(tx, now, renewal)
+    }
     const outcome = isRenewed ? 'renewed' : 'again'
     await recordFacts(
       tx,

@@ -7,6 +7,7 @@ import { Refusal } from '../../base/errors.ts'
 import { putWaves } from '../../store/campaigns.ts'
 import { createJobs } from '../jobs.ts'
 import type { MqttLink } from '../ports.ts'
+import { isClockTrusted } from './clock-guard.ts'
 import { publishHintsJob } from './publish-hints.ts'
 import { renewalInfo } from './renewal-info.ts'
 
@@ -85,5 +86,23 @@ forEachEngine((start) => {
     // it goes on where the broker failed
     assert.equal((await pass())?.worked, 2)
     assert.equal(sent.length, 4)
+  })
+
+  test('no window is published by a clock that has jumped', async () => {
+    const { engine, clock } = await start()
+    const alone = await enrolDevice(engine, 'SN-1')
+    const at = windowOpensAt(engine, alone) + dayMs
+    await putRenewal(engine, alone, { nextAt: at + dayMs })
+    await isClockTrusted(engine, at)
+    const { link, sent } = recordingLink()
+    const job = publishHintsJob(link, 'perennial/v1')
+    const never = new AbortController().signal
+    const tenYears = 3_652 * dayMs
+    for (const now of [at - tenYears, at + tenYears]) {
+      await clock.advance(Math.max(0, now - clock.now()))
+      assert.equal((await job.run(engine, now, never, async () => {})).worked, 0)
+    }
+    assert.equal((await job.run(engine, at, never, async () => {})).worked, 1)
+    assert.equal(sent.length, 1)
   })
 })

@@ -12,6 +12,7 @@ import type { RenewalRecord } from '../../store/renewal-record.ts'
 import type { Engine } from '../context.ts'
 import type { Job } from '../jobs.ts'
 import type { MqttLink } from '../ports.ts'
+import { isClockTrusted } from './clock-guard.ts'
 import { hintMessage, renewalInfo } from './renewal-info.ts'
 
 /** Messages of one pass. */
@@ -43,7 +44,8 @@ export function publishHintsJob(link: MqttLink, prefix: string): Job {
     name: 'publish-hints',
     intervalMs,
     async run(engine, now, signal) {
-      if (!link.isConnected) return { worked: 0 }
+      // a window that a wrong clock moves would send all who wait at one instant
+      if (!link.isConnected || !(await isClockTrusted(engine, now))) return { worked: 0 }
       if (round === null || (round.waves.length === 0 && now >= round.startedAt + roundMs)) {
         round = { startedAt: now, waves: await wavesOf(engine), after: 0 }
       }

@@ -9,6 +9,7 @@ import { updateDevice } from '../../store/devices.ts'
 import { updateIssuer } from '../../store/issuers.ts'
 import { findOpenRenewal, updateRenewal } from '../../store/renewals.ts'
 import type { Engine } from '../context.ts'
+import { isClockTrusted } from './clock-guard.ts'
 import { renewalDueAt } from './renewal-hint.ts'
 import { renewalInfo } from './renewal-info.ts'
 
@@ -65,6 +66,24 @@ forEachEngine((start) => {
       updateRenewal(tx, open, { status: 'triggered', triggeredAt, nextAt: now + dayMs }),
     )
     assert.equal(await startOf(engine, device, now + hourMs), Math.floor(triggeredAt / 1_000) * 1_000)
+  })
+
+  test('a clock that has jumped sends nobody: places in the queue are those of the certificate', async () => {
+    const { engine, clock } = await start()
+    const devices = await Promise.all(Array.from({ length: 5 }, (_, i) => enrolDevice(engine, `SN-${i}`)))
+    const [device] = devices as [Enrolled]
+    const { record } = device
+    const dueAt = renewalDueAt(record, { renewBeforeMs, spread: 0.5 })
+    await clock.advance(record.notAfter - renewBeforeMs - clock.now())
+    await campaignOf(engine, devices)
+    await engine.store.transaction((tx) => updateCampaign(tx, 'c1', { status: 'running' }))
+    const now = clock.now()
+    await isClockTrusted(engine, now)
+    assert.ok((await startOf(engine, device, now)) < now + minuteMs)
+    const tenYears = 3_652 * dayMs
+    assert.equal(await startOf(engine, device, now - tenYears), dueAt)
+    const latest = record.notAfter - renewBeforeMs * 0.375
+    assert.equal(await startOf(engine, device, now + tenYears), Math.floor(latest / 1_000) * 1_000)
   })
 
   test('the profile that counts is that of the device now, as the policy has it', async () => {

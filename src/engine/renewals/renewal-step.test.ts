@@ -18,6 +18,7 @@ const all = new Set(triggerKinds)
 
 const planned: RenewalState = {
   status: 'planned',
+  climb: 0,
   rung: 0,
   attempt: 0,
   nextAt: start,
@@ -231,8 +232,9 @@ describe('resolved by a person', () => {
   const ladder = ladderOf('mqtt wait=1d repeats=2', 'sms wait=2d before=70d', 'field before=60d')
 
   test('the whole ladder is climbed again, although its instants have passed', () => {
-    const listed = { ...planned, status: 'escalated', rung: 2, attempt: 1 } as const
+    const listed = { ...planned, status: 'escalated', rung: 2, attempt: 1, triggeredAt: start } as const
     const resolved = resolveRenewal(listed, start + 50 * dayMs)
+    assert.deepEqual([resolved.climb, resolved.triggeredAt], [1, null])
     assert.deepEqual(history(resolved, contextOf(ladder)), [
       '50: mqtt 0.1',
       '51: mqtt 0.2',

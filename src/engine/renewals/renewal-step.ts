@@ -11,7 +11,7 @@ import type { TriggerKind } from '../ports.ts'
 /** The part of a renewal that its steps move. */
 export type RenewalState = Pick<
   RenewalRecord,
-  'status' | 'rung' | 'attempt' | 'nextAt' | 'notAfter' | 'triggeredAt' | 'endedAt' | 'reason'
+  'status' | 'climb' | 'rung' | 'attempt' | 'nextAt' | 'notAfter' | 'triggeredAt' | 'endedAt' | 'reason'
 >
 
 /** Why people must look at a device. */
@@ -151,9 +151,27 @@ function escalate(state: RenewalState, now: Instant, ladder: Ladder): Step {
   return { state: next, effects: [{ kind: 'escalate', reason }] }
 }
 
+/**
+ * At the foot of its ladder as one that was never asked: what was sent before is history, and its message for this attempt is
+ * another one.
+ */
+export function climbedAgain<State extends Pick<RenewalState, 'climb'>>(state: State) {
+  return {
+    ...state,
+    status: 'planned',
+    climb: state.climb + 1,
+    rung: 0,
+    attempt: 0,
+    triggeredAt: null,
+    endedAt: null,
+    // instants of the ladder that have passed do not count
+    reason: resolvedReason,
+  } as const
+}
+
 /** A person has been there: the ladder is climbed again from its foot, and instants that have passed do not count. */
 export function resolveRenewal(state: RenewalState, now: Instant): RenewalState {
-  return { ...state, status: 'planned', rung: 0, attempt: 0, nextAt: now, reason: resolvedReason }
+  return { ...climbedAgain(state), nextAt: now }
 }
 
 /**

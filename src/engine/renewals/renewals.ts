@@ -122,8 +122,8 @@ async function stepBatch(
 function stepOf(engine: Engine, renewal: DueRenewal, now: Instant): Step {
   const { ladder } = connectivityOf(engine, renewal)
   const channels = engine.settings.triggerKinds ?? engine.triggers
-  const { status, rung, attempt, nextAt, notAfter, triggeredAt, endedAt, reason } = renewal
-  const state = { status, rung, attempt, nextAt, notAfter, triggeredAt, endedAt, reason }
+  const { status, climb, rung, attempt, nextAt, notAfter, triggeredAt, endedAt, reason } = renewal
+  const state = { status, climb, rung, attempt, nextAt, notAfter, triggeredAt, endedAt, reason }
   return stepRenewal(state, now, { ladder, channels, obstacle: obstacleOf(renewal) })
 }
 
@@ -153,8 +153,9 @@ async function carryOut(tx: Tx, steps: readonly Stepped[], now: Instant): Promis
       if (effect.kind !== 'send') await conclude(tx, renewal, effect, now)
       else {
         const { channel, rung, attempt } = effect
-        const payload = { renewal: renewal.id, rung, attempt }
-        attempts.push({ renewalId: renewal.id, deviceId: renewal.deviceId, rung, attempt, channel, at: now })
+        const { id, deviceId, climb } = renewal
+        const payload = { renewal: id, climb, rung, attempt }
+        attempts.push({ renewalId: id, deviceId, climb, rung, attempt, channel, at: now })
         tasks.push({
           kind: triggerTaskKind(channel),
           key: triggerKey(payload),

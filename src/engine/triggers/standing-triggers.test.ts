@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { enrolDevice, forEachEngine } from '../../../test/helpers/app.ts'
-import { putAttempts, putRenewal } from '../../../test/helpers/renewals.ts'
+import { putAttempts, putCampaign, putRenewal } from '../../../test/helpers/renewals.ts'
+import { updateCampaign, type CampaignStatus } from '../../store/campaigns.ts'
 import type { Engine } from '../context.ts'
 import type { Trigger, TriggerChannel, TriggerKind } from '../ports.ts'
 import { standingTriggersJob } from './standing-triggers.ts'
@@ -66,5 +67,39 @@ forEachEngine((start) => {
       ['twin'],
     )
     assert.deepEqual(channels.sms.sent, [])
+  })
+
+  test('those of a campaign that is paused wait until it goes on', async () => {
+    const { engine: plain, clock } = await start()
+    const mqtt = recording('mqtt')
+    const engine: Engine = { ...plain, triggers: new Map([['mqtt', mqtt]]) }
+    const becomes = async (id: string, status: CampaignStatus) =>
+      await engine.store.transaction((tx) => updateCampaign(tx, id, { status }))
+    for (const [device, campaignId] of [
+      ['a', 'spring'],
+      ['b', ''],
+      ['c', 'summer'],
+    ] as const) {
+      if (campaignId !== '') await putCampaign(engine, { id: campaignId, status: 'paused' })
+      const renewal = await putRenewal(engine, await enrolDevice(engine, device), {
+        status: 'triggered',
+        triggeredAt: clock.now(),
+        ...(campaignId === '' ? {} : { campaignId }),
+      })
+      await putAttempts(engine, renewal, [{ rung: 0, attempt: 1, channel: 'mqtt', at: clock.now() }])
+    }
+    const job = standingTriggersJob(['mqtt'])
+    const pass = async () => (await job.run(engine, clock.now(), never, async () => undefined)).worked
+    assert.deepEqual([await pass(), await pass()], [1, 0])
+    await becomes('spring', 'running')
+    assert.deepEqual([await pass(), await pass()], [1, 0])
+    await becomes('summer', 'aborted')
+    assert.deepEqual([await pass(), await pass()], [0, 0])
+    await becomes('summer', 'running')
+    assert.equal(await pass(), 0, 'an end is an end')
+    assert.deepEqual(
+      mqtt.sent.map(({ deviceId }) => deviceId),
+      ['b', 'a'],
+    )
   })
 })

@@ -4,6 +4,8 @@ import type { TriggerKind } from '../ports.ts'
 
 export interface TriggerPayload {
   readonly renewal: number
+  /** How often the renewal had been sent up its ladder again. */
+  readonly climb: number
   readonly rung: number
   readonly attempt: number
 }
@@ -14,20 +16,29 @@ export function triggerTaskKind(channel: TriggerKind): string {
 }
 
 /** The same for every repeat of one attempt, and for no other. */
-export function triggerKey({ renewal, rung, attempt }: TriggerPayload): string {
-  return `${renewal}.${rung}.${attempt}`
+export function triggerKey({ renewal, climb, rung, attempt }: TriggerPayload): string {
+  return `${renewal}.${rung}.${attempt}${climb === 0 ? '' : `.${climb}`}`
 }
 
 /** By hand: tens of thousands are written in a second. */
-export function writePayload({ renewal, rung, attempt }: TriggerPayload): string {
-  return `{"attempt":${attempt},"renewal":${renewal},"rung":${rung}}`
+export function writePayload({ renewal, climb, rung, attempt }: TriggerPayload): string {
+  return `{"attempt":${attempt},"climb":${climb},"renewal":${renewal},"rung":${rung}}`
 }
 
 export function readPayload(text: string): TriggerPayload {
-  const { renewal, rung, attempt } = JSON.parse(text) as Partial<Record<keyof TriggerPayload, unknown>>
+  // those that were queued by an older version have no climb
+  const {
+    renewal,
+    climb = 0,
+    rung,
+    attempt,
+  } = JSON.parse(text) as Partial<Record<keyof TriggerPayload, unknown>>
   assert(
-    typeof renewal === 'number' && typeof rung === 'number' && typeof attempt === 'number',
+    typeof renewal === 'number' &&
+      typeof climb === 'number' &&
+      typeof rung === 'number' &&
+      typeof attempt === 'number',
     'the payload of a trigger names an attempt of a renewal',
   )
-  return { renewal, rung, attempt }
+  return { renewal, climb, rung, attempt }
 }

@@ -47,7 +47,7 @@ forEachStore((_name, open) => {
   }
 
   async function ask(engine: Engine, renewalId: number, attempt: number, reference: string): Promise<void> {
-    const key = { renewalId, rung: smsRung, attempt, channel: 'sms' }
+    const key = { renewalId, climb: 0, rung: smsRung, attempt, channel: 'sms' }
     await engine.store.transaction(async (tx) => {
       await queueAttempts(tx, [{ ...key, deviceId: meter1, at: start }])
       const settled = { ...key, status: 'sent', detail: null, reference, updatedAt: start } as const

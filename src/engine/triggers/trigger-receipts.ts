@@ -54,7 +54,10 @@ async function settle(
 /** Only the latest attempt decides: a receipt of last week about the rung below is history. */
 function isAwaited(attempt: AttemptRecord, renewal: RenewalRecord): boolean {
   return (
-    renewal.status === 'triggered' && renewal.rung === attempt.rung && renewal.attempt === attempt.attempt
+    renewal.status === 'triggered' &&
+    renewal.climb === attempt.climb &&
+    renewal.rung === attempt.rung &&
+    renewal.attempt === attempt.attempt
   )
 }
 

@@ -8,7 +8,7 @@ import { backoffMs, type Backoff } from '../../base/retry.ts'
 import { printable } from '../../base/text.ts'
 import { campaignStatus } from '../../store/campaigns.ts'
 import { settleAttempts, type SettledAttempt } from '../../store/renewal-attempts.ts'
-import { noCampaign } from '../../store/renewal-record.ts'
+import { noCampaign, type RenewalRecord } from '../../store/renewal-record.ts'
 import { lockRenewal, updateRenewal } from '../../store/renewals.ts'
 import type { Tx } from '../../store/schema.ts'
 import { claimTasks, failTask, type TaskRecord } from '../../store/tasks.ts'
@@ -132,23 +132,27 @@ function createGate({ store }: Engine): Gate {
 }
 
 function refusedFor(
-  { rung, attempt }: TriggerPayload,
+  payload: TriggerPayload,
   subject: TriggerSubject | undefined,
   gate: Gate,
 ): Exclude<Result, SendResult> | null {
   if (!subject) return { kind: 'dropped', detail: 'the certificate is not in the inventory any more' }
   const { status } = subject
-  if (
-    (status !== 'triggered' && status !== 'issued') ||
-    subject.rung !== rung ||
-    subject.attempt !== attempt
-  ) {
+  if ((status !== 'triggered' && status !== 'issued') || !isAttemptOf(subject, payload)) {
     return { kind: 'dropped', detail: `the renewal is ${status} and has moved on` }
   }
   const obstacle = obstacleOf({ ...subject, certificateStatus: subject.certificate.status })
   if (obstacle !== null) return { kind: 'dropped', detail: obstacle }
   if (!gate.isOpen(subject.campaignId)) return { kind: 'held', detail: 'the campaign is not running' }
   return null
+}
+
+/** False when the renewal has moved on. */
+function isAttemptOf(
+  { climb, rung, attempt }: Pick<RenewalRecord, 'climb' | 'rung' | 'attempt'>,
+  payload: TriggerPayload,
+): boolean {
+  return climb === payload.climb && rung === payload.rung && attempt === payload.attempt
 }
 
 interface Sending {
@@ -212,6 +216,7 @@ async function settle(engine: Engine, tx: Tx, { kind, outcomes }: Settlement): P
     const conclusion = await conclude(engine, tx, { outcome, now })
     attempts.push({
       renewalId: payload.renewal,
+      climb: payload.climb,
       rung: payload.rung,
       attempt: payload.attempt,
       channel: kind,
@@ -274,27 +279,23 @@ async function concludeFailure(
 async function askAgain(
   engine: Engine,
   tx: Tx,
-  { renewal: id, rung, attempt }: TriggerPayload,
+  payload: TriggerPayload,
   { at, now }: { readonly at: Instant; readonly now: Instant },
 ): Promise<void> {
-  const renewal = await lockRenewal(tx, id)
-  if (renewal === null || renewal.rung !== rung || renewal.attempt !== attempt) return
+  const renewal = await lockRenewal(tx, payload.renewal)
+  if (renewal === null || !isAttemptOf(renewal, payload)) return
   if (renewal.status !== 'triggered' && renewal.status !== 'issued') return
   const { ladder } = connectivityOf(engine, renewal)
   const nextAt = nextLook(renewal, at, { now, ladder })
-  await updateRenewal(tx, renewal, { attempt: attempt - 1, nextAt })
+  await updateRenewal(tx, renewal, { attempt: payload.attempt - 1, nextAt })
 }
 
 /** This way there is no reaching the device: the next rung is climbed now, or when its time comes. */
-async function climbOn(
-  engine: Engine,
-  tx: Tx,
-  { renewal: id, rung, attempt }: TriggerPayload,
-  now: Instant,
-): Promise<void> {
-  const renewal = await lockRenewal(tx, id)
-  if (renewal === null || renewal.rung !== rung || renewal.attempt !== attempt) return
+async function climbOn(engine: Engine, tx: Tx, payload: TriggerPayload, now: Instant): Promise<void> {
+  const renewal = await lockRenewal(tx, payload.renewal)
+  if (renewal === null || !isAttemptOf(renewal, payload)) return
   if (renewal.status !== 'triggered' && renewal.status !== 'issued') return
+  const { rung, attempt } = payload
   const repeats = connectivityOf(engine, renewal).ladder[rung]?.repeats ?? attempt
   await updateRenewal(tx, renewal, { attempt: Math.max(attempt, repeats), nextAt: now })
 }

@@ -332,11 +332,11 @@ CREATE TABLE renewal_attempts (
   reference text,
   at integer not null,
   updated_at integer not null
-) strict;
+  , climb integer not null default 0) strict;
 
 CREATE INDEX renewal_attempts_reference on renewal_attempts (channel, reference) where reference is not null;
 
-CREATE UNIQUE INDEX renewal_attempts_renewal on renewal_attempts (renewal_id, rung, attempt, channel);
+CREATE UNIQUE INDEX renewal_attempts_renewal on renewal_attempts (renewal_id, climb, rung, attempt, channel);
 
 CREATE TABLE renewals (
   id integer primary key,
@@ -363,7 +363,7 @@ CREATE TABLE renewals (
   reason text,
   assignee text,
   created_at integer not null
-) strict;
+  , climb integer not null default 0) strict;
 
 CREATE INDEX renewals_campaign on renewals (campaign_id, id) where campaign_id <> '';
 
@@ -377,6 +377,8 @@ CREATE UNIQUE INDEX renewals_open on renewals (device_id, slot)
   where status in ('planned', 'triggered', 'issued', 'confirmed', 'escalated');
 
 CREATE INDEX renewals_planned on renewals (campaign_id, wave, id) where status = 'planned' and next_at is null;
+
+CREATE INDEX renewals_planned_alone on renewals (id) where status = 'planned' and campaign_id = '';
 
 CREATE INDEX renewals_unfinished on renewals (campaign_id, status, connectivity, triggered_at, issued_at)
   where status in ('triggered', 'issued', 'escalated');
