@@ -1,5 +1,12 @@
 /** Every route of the REST API, as a literal list: what is not here is not reachable. */
 import type { Route } from './route.ts'
+import { auditRoutes } from './resources/audit.ts'
+import { caseRoutes } from './resources/cases.ts'
+import { issuerRoutes } from './resources/issuers.ts'
+import { proposalRoutes } from './resources/proposals.ts'
+import { revocationRoutes } from './resources/revocations.ts'
+import { taskRoutes } from './resources/tasks.ts'
+import { trustRoutes } from './resources/trust.ts'
 import { campaignOrderRoutes } from './resources/campaign-orders.ts'
 import { campaignRoutes } from './resources/campaigns.ts'
 import { certificateRoutes } from './resources/certificates.ts'
@@ -16,4 +23,11 @@ export const routes: readonly Route[] = [
   ...renewalRoutes,
   ...campaignRoutes,
   ...campaignOrderRoutes,
+  ...issuerRoutes,
+  ...trustRoutes,
+  ...revocationRoutes,
+  ...caseRoutes,
+  ...proposalRoutes,
+  ...auditRoutes,
+  ...taskRoutes,
 ]

@@ -8,6 +8,7 @@ import { canonicalJson, type CanonicalValue } from '../base/canonical-json.ts'
 import { assert, Refusal } from '../base/errors.ts'
 import { backoffMs, type Backoff } from '../base/retry.ts'
 import { printable } from '../base/text.ts'
+import type { Page, PageRequest } from '../store/page.ts'
 import type { Tx } from '../store/schema.ts'
 import {
   claimTasks,
@@ -15,12 +16,17 @@ import {
   deleteDone,
   enqueueTask,
   failTask,
+  listTasks,
   retryTask as retryDeadTask,
   type TaskRecord,
+  type TaskStatus,
 } from '../store/tasks.ts'
 import { actors, fact, recordFacts, subjects } from './audit/audit.ts'
 import type { Engine } from './context.ts'
 import type { Job, JobResult } from './jobs.ts'
+
+export { taskStatuses } from '../store/tasks.ts'
+export type { TaskRecord }
 
 export interface TaskRequest {
   /** Which handler carries it out. */
@@ -103,6 +109,14 @@ export async function runTasks(
     worked: results.reduce((sum, result) => sum + result.worked, 0),
     isBehind: results.some((result) => result.isBehind === true),
   }
+}
+
+/** In the order in which they were made. */
+export async function taskPage(
+  { store }: Pick<Engine, 'store'>,
+  request: PageRequest & { readonly status?: TaskStatus },
+): Promise<Page<TaskRecord>> {
+  return await listTasks(store.db, request)
 }
 
 /** Sends a dead letter again. @throws Refusal `not-found` when there is no dead task of this id */

@@ -77,6 +77,22 @@ export async function listCheckpoints(
   return rows.map(toRecord)
 }
 
+/** Those of fewer entries than `size`, the largest first. Primary key. */
+export async function checkpointsBefore(
+  q: Queries,
+  size: number,
+  limit: number,
+): Promise<CheckpointRecord[]> {
+  const rows = await q
+    .selectFrom('checkpoints')
+    .select(columns)
+    .where('size', '<', size)
+    .orderBy('size', 'desc')
+    .limit(limit)
+    .execute()
+  return rows.map(toRecord)
+}
+
 /** For a log that starts anew on what is there. */
 export async function deleteCheckpoints(tx: Tx): Promise<void> {
   await tx.deleteFrom('checkpoints').execute()

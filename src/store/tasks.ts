@@ -5,7 +5,8 @@ import { assertLimit, pageOf, rowCursor, type Page, type PageRequest } from './p
 import { engineOf, prepared } from './prepared.ts'
 import type { Queries, TaskTable, Tx } from './schema.ts'
 
-export type TaskStatus = 'ready' | 'running' | 'done' | 'dead'
+export const taskStatuses = ['ready', 'running', 'done', 'dead'] as const
+export type TaskStatus = (typeof taskStatuses)[number]
 
 export interface TaskRecord {
   readonly id: number

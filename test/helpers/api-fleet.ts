@@ -3,6 +3,13 @@
  * the site `elsewhere` has `canary` in its name: no answer to a caller whose scope is `kl` may carry the word.
  */
 import { dayMs, VirtualClock } from '../../src/base/clock.ts'
+import { sha256Hex } from '../../src/base/bytes.ts'
+import type { DeviceId } from '../../src/base/id.ts'
+import { seal } from '../../src/engine/audit/seal.ts'
+import { propose } from '../../src/engine/proposals/proposal.ts'
+import { batchRevocation } from '../../src/engine/revocation/revoke-proposal.ts'
+import { requestApproval } from '../../src/store/approvals.ts'
+import { claimTasks, enqueueTask, failTask } from '../../src/store/tasks.ts'
 import type { Engine } from '../../src/engine/context.ts'
 import { enrolDevice, registerDevice } from './app.ts'
 import { putRenewal } from './renewals.ts'
@@ -31,5 +38,38 @@ export async function apiFleet(engine: Engine): Promise<void> {
   const now = engine.clock.now()
   await putRenewal(engine, first, { status: 'triggered', triggeredAt: now, site: 'kl' })
   await putRenewal(engine, second, { status: 'escalated', reason: 'ladder-exhausted', site: 'kl' })
+  await registerDevice(engine, 'meter-8', { site: 'kl' })
+  await putRequest(engine, 'meter-8')
+  await putRequest(engine, 'canary-2')
+  await putDeadTask(engine)
+  const payload = { selection: { batch: '2026-w40' }, reason: 'keyCompromise' }
+  await propose(engine, { kind: batchRevocation, payload, why: null, actor: 'operator:anna' })
+  await seal(engine, now)
   await putRenewal(engine, hidden, { status: 'escalated', reason: 'ladder-exhausted', site: 'elsewhere' })
+}
+
+/** An enrolment that waits for a person. */
+async function putRequest(engine: Engine, id: string): Promise<void> {
+  const request = {
+    deviceId: id as DeviceId,
+    slot: 'default',
+    spkiHash: sha256Hex(id),
+    subject: `CN=${id},O=Example`,
+    profile: 'industrial',
+    protocol: 'est',
+    csr: Uint8Array.of(0x30, 0),
+    predecessorId: null,
+    createdAt: engine.clock.now(),
+  }
+  await engine.store.transaction(async (tx) => void (await requestApproval(tx, request)))
+}
+
+/** The first task of the installation failed for good. */
+async function putDeadTask(engine: Engine): Promise<void> {
+  const now = engine.clock.now()
+  await engine.store.transaction(async (tx) => {
+    await enqueueTask(tx, { kind: 'example', key: null, payload: '{}', runAt: now, createdAt: now })
+    const [claim] = await claimTasks(tx, { kinds: ['example'], now, limit: 1, lockMs: 1_000 })
+    if (claim) await failTask(tx, { ...claim, lastError: 'the server is gone', runAt: null })
+  })
 }

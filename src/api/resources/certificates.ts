@@ -10,6 +10,7 @@ import type { Engine } from '../../engine/context.ts'
 import { certificateResource } from '../../filter/resources.ts'
 import { encodePem } from '../../pki/pem.ts'
 import { filtering, listRequest } from '../listing.ts'
+import { once } from '../once.ts'
 import { pageAnswer } from '../paging.ts'
 import { object, route, StreamedAnswer, type Route } from '../route.ts'
 import { nullable, pageOf, paging, sparse } from '../schemas.ts'
@@ -112,10 +113,6 @@ async function find(engine: Engine, scope: DeviceScope, id: number): Promise<Cer
 function derOf({ der, status, serialNumber }: CertificateRow): Uint8Array {
   if (der !== null) return der
   throw new Refusal('not-found', `certificate ${serialNumber} is ${status}: it was never handed out`)
-}
-
-async function* once(data: string | Uint8Array): AsyncGenerator<string | Uint8Array> {
-  yield data
 }
 
 function attached(type: string, data: string | Uint8Array, name: string): StreamedAnswer {

@@ -3,8 +3,7 @@ import { Type } from 'typebox'
 import { Refusal } from '../../base/errors.ts'
 import type { DeviceId } from '../../base/id.ts'
 import { deviceDetails } from '../../engine/inventory/inventory.ts'
-import { renewalList, renewalSorts } from '../../engine/inventory/listing.ts'
-import { isInScope } from '../../engine/operators/permissions.ts'
+import { deviceInScope, renewalList, renewalSorts } from '../../engine/inventory/listing.ts'
 import { assignEntry, fieldEntries, resolveEntry, type FieldEntry } from '../../engine/renewals/field.ts'
 import { renewalDetails } from '../../engine/renewals/renewal-views.ts'
 import { renewalResource } from '../../filter/resources.ts'
@@ -63,8 +62,8 @@ export const renewalRoutes: readonly Route[] = [
     examples: [{ summary: 'One of them', params: { id: '1' } }],
     async handler({ engine, scope, params }) {
       const { renewal: found, attempts } = await renewalDetails(engine, params.id)
-      const isVisible = scope === null || (await isVisibleDevice(engine, found.deviceId, scope))
-      if (!isVisible) throw new Refusal('not-found', `there is no renewal ${params.id}`)
+      if (!(await deviceInScope(engine, found.deviceId, scope)))
+        throw new Refusal('not-found', `there is no renewal ${params.id}`)
       return { ...renewalView(found), attempts: attempts.map(attemptView) }
     },
   }),
@@ -152,14 +151,6 @@ export const renewalRoutes: readonly Route[] = [
     },
   }),
 ]
-
-async function isVisibleDevice(
-  engine: Parameters<typeof deviceDetails>[0],
-  id: DeviceId,
-  scope: Parameters<typeof isInScope>[1],
-): Promise<boolean> {
-  return isInScope((await deviceDetails(engine, id)).device, scope)
-}
 
 function fieldView({ renewal: row, certificate, attempts, daysLeft, reason, nextAction }: FieldEntry) {
   return {

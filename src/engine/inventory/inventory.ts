@@ -111,12 +111,19 @@ export async function deviceDetails(
   }
 }
 
-/** Every request that waits for a person, oldest first. */
+/** Every request that waits for a person, oldest first; a page may lack those that are outside the scope. */
 export async function waitingRequests(
   { store }: Engine,
-  request: PageRequest,
+  { scope = null, ...request }: PageRequest & { readonly scope?: DeviceScope },
 ): Promise<Page<ApprovalRecord>> {
-  return await listApprovals(store.db, { ...request, filter: { status: 'pending' } })
+  const page = await listApprovals(store.db, { ...request, filter: { status: 'pending' } })
+  if (scope === null) return page
+  const rows: ApprovalRecord[] = []
+  for (const row of page.rows) {
+    const device = await findDevice(store.db, row.deviceId)
+    if (device && isInScope(device, scope)) rows.push(row)
+  }
+  return { rows, next: page.next }
 }
 
 export interface ExpiryRequest {

@@ -2,13 +2,13 @@
 import { parseFilter } from '../../filter/filter.ts'
 import type { FilterResource } from '../../filter/field.ts'
 import { certificateResource, deviceResource, factResource, renewalResource } from '../../filter/resources.ts'
-import type { CertificateId } from '../../base/id.ts'
+import type { CertificateId, DeviceId } from '../../base/id.ts'
 import type { Instant } from '../../base/instant.ts'
 import { listCertificatesBy } from '../../store/certificate-listing.ts'
 import { currentOfDevices } from '../../store/device-summary.ts'
 import { listDevicesBy } from '../../store/device-listing.ts'
-import type { DeviceScope } from '../../store/device-scope.ts'
-import type { DeviceRecord } from '../../store/devices.ts'
+import { isInScope, type DeviceScope } from '../../store/device-scope.ts'
+import { findDevice, type DeviceRecord } from '../../store/devices.ts'
 import { listFactsBy } from '../../store/fact-listing.ts'
 import type { FactRecord } from '../../store/facts.ts'
 import { findCertificate } from '../../store/inventory.ts'
@@ -101,6 +101,13 @@ export async function renewalList(engine: Engine, request: FilteredRequest): Pro
 /** The same for facts, the newest first. */
 export async function factList(engine: Engine, request: FilteredRequest): Promise<Page<FactRecord>> {
   return await listFactsBy(engine.store.db, requestOf(engine, factResource, request))
+}
+
+/** Whether a caller of this scope may know of the device. */
+export async function deviceInScope({ store }: Engine, id: DeviceId, scope: DeviceScope): Promise<boolean> {
+  if (scope === null) return true
+  const device = await findDevice(store.db, id)
+  return device !== null && isInScope(device, scope)
 }
 
 /** What is on record about one subject, the newest first. */

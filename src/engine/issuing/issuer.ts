@@ -34,6 +34,8 @@ import {
 import type { Authority } from '../ports.ts'
 import { defaultSlot } from './profile.ts'
 
+export type { IssuerRecord }
+
 /**
  * Makes an issuer, or finishes one that a crash left half made. An issuer of that name and kind that is there already is
  * returned as it is.

@@ -16,6 +16,8 @@ import { fact, recordFacts, subjects } from '../audit/audit.ts'
 import type { Engine } from '../context.ts'
 import { parseDeviceIdRule } from './device-id-rule.ts'
 
+export type { TrustAnchorRecord }
+
 export interface NewTrustAnchor {
   /** For people. */
   readonly name: string
