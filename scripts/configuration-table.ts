@@ -1,9 +1,11 @@
 /** The generated part of docs/configuration.md: every knob, from the same schema that checks the configuration. */
 import { formatDuration } from '../src/base/duration.ts'
+import { calendarEntry, escalationEntry, notifierEntry } from '../src/config/alerts-section.ts'
 import { variableName } from '../src/config/environment.ts'
 import type { Knob, Section } from '../src/config/knob.ts'
 import { connectivityEntry, profileEntry } from '../src/config/profiles.ts'
 import { schema } from '../src/config/schema.ts'
+import { defaultThresholds } from '../src/engine/alerts/alert-settings.ts'
 import { defaultConnectivity, defaultProfiles } from '../src/engine/issuing/default-profiles.ts'
 import { defineProfile } from '../src/engine/issuing/profile.ts'
 
@@ -27,7 +29,14 @@ function tables(): string {
     defaultProfileTable(),
     '## Connectivity profiles',
     knobTable(connectivityEntry, (key) => `connectivity.NAME.${key}`, null),
+    'Lead times of alerts by default: ' +
+      `${[...defaultThresholds].map(([name, leads]) => `\`${name}\` ${leads.map(formatDuration).join(' ')}`).join(', ')}.`,
     `Defaults: ${[...defaultConnectivity].map(([name, { checkInMs }]) => `\`${name}\` ${formatDuration(checkInMs)}`).join(', ')}.`,
+    '## Notifiers, calendars, escalations',
+    'Who is told of alerts, when they may be written to, and in which order. [Alerts](alerts.md) has a worked example.',
+    knobTable(notifierEntry, (key) => `notifiers.NAME.${key}`, null),
+    knobTable(calendarEntry, (key) => `calendars.NAME.${key}`, null),
+    knobTable(escalationEntry, (key) => `escalations.NAME.${key}`, null),
   ]
     .join('\n\n')
     .concat('\n')

@@ -9,6 +9,7 @@ import { writeFileAtomically } from './base/file.ts'
 import { createLog, type Log } from './base/log.ts'
 import { systemRandom, type Random } from './base/random.ts'
 import { loadConfig, type Config, type Environment } from './config.ts'
+import { alertSettingsOf } from './config/alerts.ts'
 import { isHostName } from './config/rules.ts'
 import type { DataDirectory } from './data-directory.ts'
 import { fileCheckpoint } from './engine/audit/checkpoint.ts'
@@ -115,6 +116,7 @@ function engineSettings(config: Config): EngineSettings {
     crl: config.crl,
     approval: config.approval,
     ocsp: { liveSignaturesPerSecond: config.ocsp.liveSignatures },
+    alerts: alertSettingsOf(config),
   }
 }
 

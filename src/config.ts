@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { Refusal } from './base/errors.ts'
+import { checkAlertMaps, type AlertMaps } from './config/alerts.ts'
 import { checkSection, type CheckContext, type Problem } from './config/check.ts'
 import { readEnvironment, targetsOf, type Environment, type Override } from './config/environment.ts'
 import type { Loaded } from './config/knob.ts'
@@ -20,7 +21,7 @@ export type { Role } from './config/schema.ts'
 /** Every knob at its effective value; durations are `…Ms`. */
 export type Settings = Loaded<typeof schema>
 
-export interface Config extends Settings {
+export interface Config extends Settings, AlertMaps {
   /** Default profiles merged with the user's. */
   readonly profiles: ReadonlyMap<string, Profile>
   readonly connectivity: ReadonlyMap<string, Connectivity>
@@ -71,6 +72,9 @@ export async function checkConfig(source: ConfigSource): Promise<CheckedConfig> 
     profiles: givenProfiles,
     connectivity: givenConnectivity,
     sites: givenSites,
+    notifiers,
+    calendars,
+    escalations,
     ...rest
   } = applyOverrides(given, overrides)
   const root = isSection(yaml.value) ? rest : yaml.value
@@ -78,6 +82,7 @@ export async function checkConfig(source: ConfigSource): Promise<CheckedConfig> 
   const connectivity = checkConnectivity(givenConnectivity, context)
   const profiles = checkProfiles(givenProfiles, connectivity, context)
   const sites = checkSites(givenSites, context)
+  const alertMaps = checkAlertMaps({ notifiers, calendars, escalations }, context)
   checkTimeZone(settings.campaigns.timeZone, ['campaigns', 'timeZone'], context)
   for (const rule of rules) {
     const message = rule.check(settings)
@@ -85,7 +90,8 @@ export async function checkConfig(source: ConfigSource): Promise<CheckedConfig> 
     const key = rule.keys.find((each) => origins.has(each)) ?? (rule.keys[0] as string)
     problems.push({ where: context.where(key.split('.')), message })
   }
-  return { config: { ...settings, connectivity, profiles, sites }, problems: inOrder(problems), origins }
+  const config = { ...settings, connectivity, profiles, sites, ...alertMaps }
+  return { config, problems: inOrder(problems), origins }
 }
 
 /** The default configuration, as if there were no file and no variable. */

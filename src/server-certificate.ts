@@ -5,6 +5,7 @@ import { isIP } from 'node:net'
 import { serverNames, type App } from './app.ts'
 import { toHex } from './base/bytes.ts'
 import { writeFileAtomically } from './base/file.ts'
+import type { OwnCertificate } from './engine/alerts/alert-input.ts'
 import { issuerChain } from './engine/issuing/issuer.ts'
 import {
   isServerCertificateDue,
@@ -35,6 +36,15 @@ export async function ensureServerCertificate(app: App): Promise<ServerCredentia
   if (chainPem !== null && keyPem !== null && (await isStillGood(app, chainPem, keyPem)))
     return { chainPem, keyPem }
   return await renew(app)
+}
+
+/** What our own endpoints show, for the alerts; none when there is no file yet. */
+export async function ownCertificates({
+  dataDirectory,
+}: Pick<App, 'dataDirectory'>): Promise<OwnCertificate[]> {
+  const chainPem = await readOptional(dataDirectory.serverCertificateFile)
+  const leaf = chainPem === null ? undefined : decodePem(chainPem)[0]?.der
+  return leaf ? [{ name: 'the EST endpoint', notAfter: parseCertificate(leaf).notAfter }] : []
 }
 
 async function renew(app: App): Promise<ServerCredential> {

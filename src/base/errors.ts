@@ -71,6 +71,8 @@ export const refusalRules = {
   // campaigns and their triggers
   'campaign-invalid': request,
   'campaign-state': { http: 409, exit: 3 },
+  'notify-failed': { http: 502, exit: 6 },
+  'notify-impossible': { http: 422, exit: 3 },
   'trigger-failed': { http: 502, exit: 6 },
   'trigger-impossible': { http: 409, exit: 3 },
   'trigger-over-budget': { http: 409, exit: 3 },

@@ -100,6 +100,12 @@ export const nouns: readonly Noun[] = [
     load: async () => (await import('./trigger.ts')).registerTrigger,
   },
   {
+    name: 'alert',
+    summary: 'what is wrong now: list, acknowledge, silence; who is told',
+    group: inventory,
+    load: async () => (await import('./alert.ts')).registerAlert,
+  },
+  {
     name: 'agent',
     summary: "the device's side: enrol, keep the certificate alive, renew",
     group: inventory,

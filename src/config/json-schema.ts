@@ -1,4 +1,5 @@
 /** The schema of perennial.yaml as JSON Schema, for editors and for the documentation. */
+import { calendarEntry, escalationEntry, notifierEntry } from './alerts-section.ts'
 import { isDuration } from './check.ts'
 import type { Knob, Section } from './knob.ts'
 import { connectivityEntry, profileEntry } from './profiles.ts'
@@ -21,6 +22,9 @@ export function jsonSchema(): JsonSchema {
       connectivity: map(connectivityEntry),
       profiles: map(profileEntry),
       sites: map(siteEntry),
+      notifiers: map(notifierEntry),
+      calendars: map(calendarEntry),
+      escalations: map(escalationEntry),
     },
   }
 }

@@ -4,6 +4,7 @@ import { defaultConnectivity, defaultProfiles } from '../engine/issuing/default-
 import type { Profile } from '../engine/issuing/profile.ts'
 import { isDuration, written } from './check.ts'
 import type { Knob, Section } from './knob.ts'
+import { notifierEntry } from './alerts-section.ts'
 import { connectivityEntry, connectivityWritten, profileEntry } from './profiles.ts'
 import { schema } from './schema.ts'
 import { siteEntry } from './sites.ts'
@@ -25,6 +26,8 @@ export function effectiveKeys(config: Config, origins: ReadonlyMap<string, strin
   for (const [name, profile] of config.profiles)
     keys.push(...keysOf(profileEntry, profile, ['profiles', name]))
   for (const [name, site] of config.sites) keys.push(...keysOf(siteEntry, site, ['sites', name]))
+  for (const [name, notifier] of config.notifiers)
+    keys.push(...keysOf(notifierEntry, notifier, ['notifiers', name]))
   return keys.map(({ path, knob, value }) => ({
     path,
     value: knob.secret && value !== null ? '******' : written(knob, value),

@@ -1,6 +1,8 @@
 /** `profiles:` and `connectivity:`: the defaults, and entries of the user that extend or replace them. */
+import { formatDuration } from '../base/duration.ts'
 import { Refusal } from '../base/errors.ts'
 import { parseIssuerId } from '../base/id.ts'
+import { otherThresholds } from '../engine/alerts/alert-settings.ts'
 import { defaultConnectivity, defaultProfiles } from '../engine/issuing/default-profiles.ts'
 import type { Connectivity } from '../engine/context.ts'
 import {
@@ -12,6 +14,8 @@ import {
 } from '../engine/renewals/ladder.ts'
 import { defineProfile, profileDefaults, type Profile, type ProfileInput } from '../engine/issuing/profile.ts'
 import { keyAlgorithms } from '../pki/key.ts'
+import { checkLeadTimes } from './alerts.ts'
+import { calendarEntry, escalationEntry, notifierEntry } from './alerts-section.ts'
 import { checkMap, type CheckContext, type Problem } from './check.ts'
 import { didYouMean } from '../base/did-you-mean.ts'
 import { targetsOf, type Target } from './environment.ts'
@@ -166,21 +170,38 @@ export const connectivityEntry = section('How often devices of a kind are heard 
     example: 'mqtt wait=72h repeats=5',
     default: shippedLadders['always-on'].map(formatRung),
   }),
+  alertBefore: list({
+    description:
+      'Lead times of expiry alerts before the end of a certificate: notice, warning, critical. They fit how often such devices call in.',
+    items: '^[1-9][0-9]*[mhdwy]$',
+    example: '30d',
+    default: otherThresholds.map(formatDuration),
+  }),
 })
 
 /** As the configuration writes it. */
-export function connectivityWritten({ checkInMs, ladder }: Connectivity): Loaded<typeof connectivityEntry> {
-  return { checkInMs, ladder: ladder.map(formatRung) }
+export function connectivityWritten({
+  checkInMs,
+  ladder,
+  alertBeforeMs = otherThresholds,
+}: Connectivity): Loaded<typeof connectivityEntry> {
+  return { checkInMs, ladder: ladder.map(formatRung), alertBefore: alertBeforeMs.map(formatDuration) }
 }
 
 /** What variables may set: every key of the entries that there are, default or given. */
 export function entryTargets(given: Readonly<Record<string, unknown>>): Target[] {
   const namesIn = (value: unknown) => (typeof value === 'object' && value !== null ? Object.keys(value) : [])
+  const alerts = [
+    ['notifiers', notifierEntry],
+    ['calendars', calendarEntry],
+    ['escalations', escalationEntry],
+  ] as const
   const profiles = new Set([...defaultProfiles.map(({ name }) => name), ...namesIn(given['profiles'])])
   const connectivity = new Set([...defaultConnectivity.keys(), ...namesIn(given['connectivity'])])
   return [
     ...[...profiles].flatMap((name) => targetsOf(profileEntry, ['profiles', name])),
     ...[...connectivity].flatMap((name) => targetsOf(connectivityEntry, ['connectivity', name])),
+    ...alerts.flatMap(([map, entry]) => namesIn(given[map]).flatMap((name) => targetsOf(entry, [map, name]))),
   ]
 }
 
@@ -193,7 +214,9 @@ export function checkConnectivity(given: unknown, context: CheckContext): Readon
     const known = merged.get(name)
     const checkInMs = entry.checkInMs ?? known?.checkInMs
     const ladder = checkLadder(name, entry.ladder, context) ?? known?.ladder ?? shippedLadders['always-on']
-    if (typeof checkInMs === 'number') merged.set(name, { checkInMs, ladder })
+    const leads = checkLeadTimes(name, entry.alertBefore, context) ?? known?.alertBeforeMs
+    if (typeof checkInMs === 'number')
+      merged.set(name, { checkInMs, ladder, ...(leads === undefined ? {} : { alertBeforeMs: leads }) })
     else addProblem(context, ['connectivity', name], `connectivity.${name} needs checkIn, such as 1d`)
   }
   return merged

@@ -14,7 +14,8 @@ import type { EnrollOutcome } from './issuing/enroll.ts'
 import type { Ladder } from './renewals/ladder.ts'
 import type { ApprovalSettings } from './proposals/approval-rule.ts'
 import { createIssuerCache, type IssuerCache } from './issuing/issuer-cache.ts'
-import type { Authority, FaultInjector, TriggerChannel, TriggerKind } from './ports.ts'
+import type { AlertSettings, Thresholds } from './alerts/alert-settings.ts'
+import type { Authority, FaultInjector, Notifier, TriggerChannel, TriggerKind } from './ports.ts'
 import type { Profile } from './issuing/profile.ts'
 import type { RenewalSettings } from './renewals/renewal-settings.ts'
 import { createSendRates, type SendRates } from './triggers/send-rate.ts'
@@ -26,6 +27,8 @@ export interface Connectivity {
   readonly checkInMs: number
   /** How it is asked to renew. */
   readonly ladder: Ladder
+  /** Lead times of expiry alerts, where they are not those of its name. */
+  readonly alertBeforeMs?: Thresholds
 }
 
 export interface EngineSettings {
@@ -63,6 +66,8 @@ export interface EngineSettings {
   readonly sites?: ReadonlyMap<string, Site>
   /** Cost caps of the channels whose messages are paid for. Absent: every channel is free. */
   readonly triggerCosts?: ReadonlyMap<TriggerKind, TriggerCost>
+  /** Absent: `defaultAlertSettings`, which tell nobody. */
+  readonly alerts?: AlertSettings
 }
 
 /** What seals the audit log: the key that signs its checkpoints, and the file that outlives the database. */
@@ -93,6 +98,8 @@ export interface EngineParts {
    * when the link is made. A rung whose channel is missing is passed over. Default: none.
    */
   readonly triggers?: ReadonlyMap<TriggerKind, TriggerChannel>
+  /** Who is told of alerts, by name. Default: nobody. */
+  readonly notifiers?: ReadonlyMap<string, Notifier>
   /** Tests only. */
   readonly faults?: FaultInjector
 }
@@ -100,6 +107,7 @@ export interface EngineParts {
 export interface Engine extends EngineParts {
   readonly observer: EngineObserver
   readonly triggers: ReadonlyMap<TriggerKind, TriggerChannel>
+  readonly notifiers: ReadonlyMap<string, Notifier>
   /** What is constant about each issuer; read from the store once and looked at again every second. */
   readonly issuers: IssuerCache
   /** Last-seen marks that wait for their batch. */
@@ -115,6 +123,7 @@ export function createEngine(parts: EngineParts): Engine {
     ...parts,
     observer: parts.observer ?? {},
     triggers: parts.triggers ?? new Map(),
+    notifiers: parts.notifiers ?? new Map(),
     issuers: createIssuerCache(parts),
     sightings: createSightingBuffer(),
     sendRates: createSendRates(),

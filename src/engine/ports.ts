@@ -190,3 +190,48 @@ export interface Disconnector {
   /** Ends connections. Idempotent. */
   close(): Promise<void>
 }
+
+/** What a notifier tells of one alert. Text is printable: it may be shown as it is. */
+export interface NotifiedAlert {
+  readonly id: number
+  readonly rule: string
+  readonly key: string
+  readonly severity: 'notice' | 'warning' | 'critical'
+  readonly summary: string
+  readonly count: number
+  readonly openedAt: Instant
+  readonly details: Readonly<Record<string, unknown>>
+  /** Where it is written what to do; null when no address was configured. */
+  readonly runbookUrl: string | null
+}
+
+export interface NotifierMessage {
+  /** The same for every repeat, and for no other message. */
+  readonly id: string
+  /** `test`: a person wants to see whether messages arrive. */
+  readonly event: 'opened' | 'raised' | 'escalated' | 'acknowledged' | 'resolved' | 'test'
+  /** Which installation: the name of the organisation. */
+  readonly source: string
+  readonly at: Instant
+  /** At least one; several where `isPerAlert` is false. */
+  readonly alerts: readonly [NotifiedAlert, ...NotifiedAlert[]]
+}
+
+/**
+ * A way of telling people or their programs. At least once: the same message may come again after a crash, with the same
+ * id. Ordering is not kept: a receiver that cares looks at `at`.
+ */
+export interface Notifier {
+  readonly kind: string
+  /** One message for each alert, acknowledgements included: an incident tool. Others get what came at one time in one. */
+  readonly isPerAlert: boolean
+  /**
+   * Resolves when the next hop has taken responsibility.
+   * @returns its name for the message, if it gave one: no secrets
+   * @throws Refusal `notify-failed` to be asked again later (with `retryAfterMs` where it is known), `notify-impossible` when
+   *   repeating is useless: the receiver does not take such a message, its address is not allowed
+   */
+  notify(message: NotifierMessage, signal: AbortSignal): Promise<{ readonly reference: string | null }>
+  /** Ends connections. Idempotent. */
+  close(): Promise<void>
+}

@@ -1,6 +1,8 @@
 /** Which jobs run where. */
 import type { App } from '../app.ts'
 import { hourMs, secondMs } from '../base/clock.ts'
+import { alertsJob } from '../engine/alerts/alert-job.ts'
+import { notifyHandler } from '../engine/alerts/notify.ts'
 import { crlJob } from '../engine/revocation/crl-publish.ts'
 import { openDueRenewals } from '../engine/renewals/due-renewals.ts'
 import { indexFingerprintsJob } from '../engine/inventory/fingerprints.ts'
@@ -19,23 +21,28 @@ import { writeSightings } from '../engine/renewals/sighting.ts'
 import { taskJob } from '../engine/tasks.ts'
 import { triggerJobs } from '../engine/triggers/trigger-tasks.ts'
 import type { ServerIdentity } from '../protocols/tls-server.ts'
-import { ensureServerCertificate } from '../server-certificate.ts'
+import { ensureServerCertificate, ownCertificates } from '../server-certificate.ts'
 
 /** One node of an installation runs each of these at a time: the jobs role. */
-export function platformJobs({ config }: App): Job[] {
+export function platformJobs(app: App): Job[] {
+  const { config } = app
   return [
     sealJob(config.audit.sealIntervalMs),
     recoverReservations,
     openDueRenewals(config.renewal.sweepIntervalMs),
     renewalsJob(config.renewal.tickIntervalMs),
     ...triggerJobs(secondMs),
-    taskJob([retractionHandler, proposalHandler(proposalKinds)], 2 * secondMs),
+    taskJob([retractionHandler, proposalHandler(proposalKinds), notifyHandler], 2 * secondMs),
     expireProposalsJob,
     retireCertificates,
     forgetRetired(),
     revocationJob,
     reissueJob,
     crlJob,
+    alertsJob({
+      intervalMs: config.alerts.intervalMs,
+      ownCertificates: async () => await ownCertificates(app),
+    }),
     ...(config.sightings.token === null ? [] : [indexFingerprintsJob]),
   ]
 }

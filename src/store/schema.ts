@@ -3,6 +3,12 @@
  * numbers and SHA-256 hashes are stored as bytes (half the size of hex in the three largest indexes).
  */
 import type { Generated, Kysely, Transaction } from 'kysely'
+import type {
+  AlertSilenceTable,
+  AlertTable,
+  DeviceLastSeenTable,
+  NotificationTable,
+} from './schema-alerts.ts'
 
 export type Engine = 'sqlite' | 'postgres'
 
@@ -17,7 +23,7 @@ export interface Schema {
   issuers: IssuerTable
   trust_anchors: TrustAnchorTable
   devices: DeviceTable
-  device_last_seen: { device_id: string; certificate_id: number | null; at: number }
+  device_last_seen: DeviceLastSeenTable
   enrolment_secrets: EnrolmentSecretTable
   certificates: CertificateTable
   certificate_last_seen: { certificate_id: number; at: number }
@@ -48,6 +54,9 @@ export interface Schema {
   session_cuts: SessionCutTable
   session_cut_results: { cut_id: number; surface: string; at: number; sessions: number | null }
   session_watchers: { name: string; cut_id: number; at: number }
+  alerts: AlertTable
+  alert_silences: AlertSilenceTable
+  notifications: NotificationTable
 }
 
 export interface IssuerTable {

@@ -79,6 +79,13 @@ export const factActions = [
   'renewal.resolved',
   'renewal.assigned',
   'bundle.signed',
+  'alert.opened',
+  'alert.raised',
+  'alert.resolved',
+  'alert.acknowledged',
+  'silence.created',
+  'silence.ended',
+  'notification.replayed',
   'task.abandoned',
   'task.retried',
 ] as const
@@ -111,6 +118,9 @@ export const subjects = {
   revocation: (id: number) => `revocation:${id}`,
   proposal: (id: number) => `proposal:${id}`,
   case: (id: number) => `case:${id}`,
+  alert: (id: number) => `alert:${id}`,
+  silence: (id: number) => `silence:${id}`,
+  notification: (id: number) => `notification:${id}`,
 } as const
 
 export type FactDetails = Readonly<Record<string, CanonicalValue | undefined>>

@@ -1,6 +1,7 @@
 /** The profiles that a new installation has. Each may be changed or removed in perennial.yaml. */
 import { dayMs, hourMs } from '../../base/clock.ts'
 import type { IssuerId } from '../../base/id.ts'
+import { defaultThresholds, otherThresholds } from '../alerts/alert-settings.ts'
 import type { Connectivity } from '../context.ts'
 import { shippedLadders } from '../renewals/ladder.ts'
 import type { ProfileInput } from './profile.ts'
@@ -15,12 +16,20 @@ const yearMs = 365 * dayMs
 
 /** How often a device of each kind can be expected to come by. A renewal window must be longer than this. */
 export const defaultConnectivity: ReadonlyMap<string, Connectivity> = new Map([
-  ['always-on', { checkInMs: dayMs, ladder: shippedLadders['always-on'] }],
-  ['daily', { checkInMs: 2 * dayMs, ladder: shippedLadders.daily }],
-  ['weekly', { checkInMs: 7 * dayMs, ladder: shippedLadders.weekly }],
-  ['deep-sleep-72h', { checkInMs: 3 * dayMs, ladder: shippedLadders['deep-sleep-72h'] }],
-  ['air-gapped', { checkInMs: 365 * dayMs, ladder: shippedLadders['air-gapped'] }],
+  ['always-on', connectivity('always-on', dayMs)],
+  ['daily', connectivity('daily', 2 * dayMs)],
+  ['weekly', connectivity('weekly', 7 * dayMs)],
+  ['deep-sleep-72h', connectivity('deep-sleep-72h', 3 * dayMs)],
+  ['air-gapped', connectivity('air-gapped', 365 * dayMs)],
 ])
+
+function connectivity(name: keyof typeof shippedLadders, checkInMs: number): Connectivity {
+  return {
+    checkInMs,
+    ladder: shippedLadders[name],
+    alertBeforeMs: defaultThresholds.get(name) ?? otherThresholds,
+  }
+}
 
 export const defaultProfiles: readonly ProfileInput[] = [
   {

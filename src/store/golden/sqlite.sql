@@ -1,3 +1,41 @@
+CREATE TABLE alert_silences (
+  id integer primary key,
+  rule text,
+  key text,
+  severity text,
+  reason text not null,
+  created_by text not null,
+  created_at integer not null,
+  ends_at integer not null,
+  ended_by text
+) strict;
+
+CREATE INDEX alert_silences_end on alert_silences (ends_at, id);
+
+CREATE TABLE alerts (
+  id integer primary key,
+  rule text not null,
+  key text not null,
+  severity text not null check (severity in ('notice', 'warning', 'critical')),
+  status text not null check (status in ('open', 'resolved')),
+  count integer not null,
+  summary text not null,
+  details text not null,
+  opened_at integer not null,
+  updated_at integer not null,
+  cleared_at integer,
+  resolved_at integer,
+  acknowledged_at integer,
+  acknowledged_by text,
+  note text,
+  step integer not null,
+  next_at integer,
+  notified text not null,
+  notified_count integer not null
+) strict;
+
+CREATE UNIQUE INDEX alerts_open on alerts (rule, key) where status = 'open';
+
 CREATE TABLE approvals (
   id integer primary key,
   device_id text not null references devices (id),
@@ -189,7 +227,7 @@ CREATE UNIQUE INDEX crls_number on crls (issuer_id, number);
 
 CREATE INDEX crls_scope on crls (issuer_id, kind, shard, number);
 
-CREATE TABLE device_last_seen (device_id text primary key, certificate_id integer, at integer not null) strict, without rowid;
+CREATE TABLE device_last_seen (device_id text primary key, certificate_id integer, at integer not null, gaps integer not null default 0, usual_gap integer not null default 0, longest_gap integer not null default 0) strict, without rowid;
 
 CREATE TABLE devices (
   id text primary key,
@@ -278,6 +316,23 @@ CREATE TABLE leases (
 ) strict, without rowid;
 
 CREATE TABLE meta (key text primary key, value text not null) strict, without rowid;
+
+CREATE TABLE notifications (
+  id integer primary key,
+  notifier text not null,
+  event text not null,
+  alert_id integer,
+  message text not null,
+  status text not null check (status in ('waiting', 'sent', 'failed')),
+  attempts integer not null,
+  detail text,
+  created_at integer not null,
+  updated_at integer not null
+) strict;
+
+CREATE INDEX notifications_alert on notifications (alert_id, id) where alert_id is not null;
+
+CREATE INDEX notifications_notifier on notifications (notifier, id);
 
 CREATE TABLE ocsp_answers (
   question blob primary key,

@@ -1,0 +1,102 @@
+/** Every query of the passes over alerts is bounded by an index: SQLite is asked for the plan of what is really executed. */
+import assert from 'node:assert/strict'
+import { DatabaseSync } from 'node:sqlite'
+import { test } from 'node:test'
+import { Kysely, type CompiledQuery, type QueryResult } from 'kysely'
+import { start } from '../../test/conformance/store-samples.ts'
+import { listAlerts, openAlerts, silencesAt } from './alerts.ts'
+import { kyselyOn, SqliteConnection } from './dialects/sqlite.ts'
+import { silentDevices, watchedCertificates } from './expiry-watch.ts'
+import { foundation } from './migrations/0001-foundation.ts'
+import { alerts } from './migrations/0010-alerts.ts'
+import { listNotifications } from './notifications.ts'
+import type { Db, Schema } from './schema.ts'
+
+class Recording extends SqliteConnection {
+  readonly texts = new Set<string>()
+
+  override executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
+    this.texts.add(query.sql)
+    return super.executeQuery<Row>(query)
+  }
+}
+
+const database = new DatabaseSync(':memory:')
+const schema = [foundation, alerts]
+for (const statement of schema.flatMap((part) => part('sqlite'))) database.exec(statement)
+const connection = new Recording(database, {
+  isReadOnly: false,
+  gate: () => null,
+  whenFree: (action) => action(),
+})
+const q: Db = new Kysely<Schema>(kyselyOn(connection))
+
+async function planOf(run: () => Promise<unknown>): Promise<string[]> {
+  connection.texts.clear()
+  await run()
+  assert.ok(connection.texts.size > 0, 'the function asks the database')
+  return [...connection.texts].flatMap((text) =>
+    database
+      .prepare(`explain query plan ${text}`)
+      .all()
+      .map((row) => String(row['detail'])),
+  )
+}
+
+const limit = 10
+
+const indexed: readonly (readonly [string, () => Promise<unknown>, RegExp])[] = [
+  [
+    'watchedCertificates',
+    () =>
+      watchedCertificates(q, {
+        after: { notAfter: start, id: 1 },
+        to: start + 1,
+        limit,
+        horizons: new Map([['daily', start]]),
+        otherHorizon: start,
+      }),
+    /certificates_expiry \(not_after>\? AND not_after<\?\)/,
+  ],
+  ['listAlerts', () => listAlerts(q, { limit }), /INTEGER PRIMARY KEY/],
+  ['openAlerts', () => openAlerts(q), /SCAN alerts USING INDEX alerts_open/],
+  ['silencesAt', () => silencesAt(q, start), /alert_silences_end \(ends_at>\?\)/],
+  [
+    'listNotifications of a notifier',
+    () => listNotifications(q, { limit, notifier: 'a' }),
+    /notifications_notifier \(notifier=\?/,
+  ],
+  [
+    'listNotifications of an alert',
+    () => listNotifications(q, { limit, alertId: 1 }),
+    /notifications_alert \(alert_id=\?/,
+  ],
+]
+
+for (const [name, run, index] of indexed) {
+  test(`${name} uses its index, reads no whole table and sorts nothing`, async () => {
+    const steps = await planOf(run)
+    assert.ok(
+      steps.some((step) => index.test(step)),
+      steps.join('\n'),
+    )
+    assert.deepEqual(
+      steps.filter((step) => /^SCAN (?!c$|\(subquery|alerts USING INDEX alerts_open)|TEMP B-TREE/.test(step)),
+      [],
+    )
+  })
+}
+
+test('silentDevices reads the devices of a page and sorts only its few sums', async () => {
+  const steps = await planOf(() =>
+    silentDevices(q, { after: 'a', limit, limits: new Map(), otherLimit: start }),
+  )
+  assert.ok(
+    steps.some((step) => /SEARCH devices USING PRIMARY KEY \(id>\?\)/.test(step)),
+    steps.join('\n'),
+  )
+  assert.deepEqual(
+    steps.filter((step) => /^SCAN (?!d$|\(subquery)/.test(step)),
+    [],
+  )
+})
