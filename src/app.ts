@@ -1,6 +1,7 @@
 /** Composition root: the only file that constructs everything. */
 import { readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
+import { createNotifiers } from './alert-notifiers.ts'
 import { createSoftwareAuthority } from './authorities/software.ts'
 import { systemClock, type Clock } from './base/clock.ts'
 import { commandName } from './base/command-name.ts'
@@ -33,7 +34,7 @@ export interface App {
   readonly dataDirectory: DataDirectory
   /** Signs bundles for devices; asks for the passphrase when it signs. */
   readonly otaSigner: () => Promise<OtaSigner>
-  /** Closes the trigger channels and the database; idempotent. */
+  /** Closes the trigger channels, the notifiers and the database; idempotent. */
   close(): Promise<void>
 }
 
@@ -66,6 +67,7 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
     const { engine, otaSigner } = await buildEngine(parts)
     const close = async () => {
       for (const channel of engine.triggers.values()) await channel.close()
+      for (const notifier of engine.notifiers.values()) await notifier.close()
       await store.close()
     }
     return { config, engine, dataDirectory, otaSigner, close }
@@ -156,6 +158,7 @@ async function buildEngine({
     authorities: new Map([[software.kind, software]]),
     settings: engineSettings(config),
     triggers,
+    notifiers: await createNotifiers({ config, clock, random, log }),
     audit: { signer, checkpointFile: fileCheckpoint(dataDirectory.auditCheckpointFile) },
     ...(observer === undefined ? {} : { observer }),
   })

@@ -12,7 +12,8 @@ import { decodePem, encodePem } from './pki/pem.ts'
 import { smsReceiptsPrefix, type SmsReceiptKeys } from './protocols/sms-receipts.ts'
 import { createFieldChannel } from './triggers/field.ts'
 import { createOtaHttpChannel, createOtaMqttChannel } from './triggers/ota.ts'
-import { createSmsChannel, type SmsProvider } from './triggers/sms.ts'
+import { createSmsChannel, openSmsGateway, type SmsProvider } from './triggers/sms.ts'
+import type { SmsGateway } from './triggers/sms-gateway.ts'
 import type { TriggerHost } from './triggers/trigger-host.ts'
 import { createWebhookChannel } from './triggers/webhook.ts'
 
@@ -64,6 +65,24 @@ export async function createTriggerChannels(
     channels.push(await createOtaHttpChannel({ ...ota, url: ota.url, authorization }, host))
   }
   return new Map(channels.map((channel) => [channel.kind, channel]))
+}
+
+/** Short messages to people, by the provider of the triggers; null when none is configured. Opens no connection. */
+export async function createSmsGateway(
+  parts: Omit<TriggerChannelParts, 'onSmsReceipt' | 'otaSigner'>,
+): Promise<SmsGateway | null> {
+  const { config, ...rest } = parts
+  const provider = smsProvider(config)
+  if (!provider) return null
+  const noOta = () => Promise.reject(new Refusal('configuration-invalid', 'short messages need no bundles'))
+  return await openSmsGateway(provider, {
+    ...rest,
+    fetch,
+    otaSigner: noOta,
+    // what becomes of a message to a person is seen by its answer: an acknowledgement
+    onReceipt: async () => {},
+    secret: secretsOf(config),
+  })
 }
 
 /** Bundles over the broker; null when they go to a URL. `link` stays the caller's to close. */

@@ -6,10 +6,11 @@ export function secureUrlProblem(text: string, isInsecureAllowed: boolean): stri
   const url = URL.parse(text)
   if (!url || !['https:', 'http:'].includes(url.protocol)) return 'it is not an http or https URL'
   if (url.username !== '' || url.password !== '') return 'it has a password in it: give that by its own key'
-  if (url.protocol === 'https:' || isInsecureAllowed || isLoopback(url.hostname)) return null
+  if (url.protocol === 'https:' || isInsecureAllowed || isLoopbackHost(url.hostname)) return null
   return 'it is plain http to another machine: use https'
 }
 
-function isLoopback(hostname: string): boolean {
+/** @param hostname as `URL` has it: IPv6 in brackets */
+export function isLoopbackHost(hostname: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(hostname)
 }

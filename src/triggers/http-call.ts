@@ -1,6 +1,7 @@
 /** One HTTP call to a provider: bounded in time and size, no redirects, and every failure a refusal that names no secret. */
-import { dayMs, secondMs, type Clock } from '../base/clock.ts'
+import type { Clock } from '../base/clock.ts'
 import { Refusal } from '../base/errors.ts'
+import { parseRetryAfter } from '../base/retry-after.ts'
 import { secureUrlProblem } from '../base/secure-url.ts'
 import { printable } from '../base/text.ts'
 
@@ -22,8 +23,6 @@ export interface HttpCall {
 
 /** Answers of providers are short; more than this is not read. */
 const maxAnswerBytes = 65_536
-/** A provider that asks us to wait longer than this is asked sooner. */
-const longestRetryAfterMs = dayMs
 
 /**
  * @returns the text of a 2xx answer
@@ -90,13 +89,6 @@ function refusedBy(who: string, response: Response, now: number): Refusal {
     `${who} answered ${status}${why}`,
     retryAfterMs === null ? {} : { retryAfterMs },
   )
-}
-
-/** RFC 9110 §10.2.3: seconds or an HTTP date. @returns ms from now, at most a day, or null when it says nothing */
-export function parseRetryAfter(text: string | null, now: number): number | null {
-  if (text === null) return null
-  const ms = /^\d{1,9}$/.test(text) ? Number(text) * secondMs : Date.parse(text) - now
-  return Number.isNaN(ms) ? null : Math.min(longestRetryAfterMs, Math.max(0, ms))
 }
 
 function cutOff(who: string, reason: unknown): Refusal {

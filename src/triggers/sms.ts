@@ -46,7 +46,7 @@ export async function createSmsChannel(options: SmsOptions, host: TriggerHost): 
   const { numberTag, template, gateway: provider } = options
   const problem = smsTemplateProblem(template)
   if (problem !== null) throw new Refusal('configuration-invalid', `triggers.sms.template: ${problem}`)
-  const gateway = await openGateway(provider, host)
+  const gateway = await openSmsGateway(provider, host)
   const send: TriggerChannel['send'] = async (trigger, signal) => {
     signal.throwIfAborted()
     const to = numberOf(trigger, numberTag)
@@ -56,7 +56,8 @@ export async function createSmsChannel(options: SmsOptions, host: TriggerHost): 
   return closable({ kind: 'sms', parallel: gateway.parallel, send }, () => gateway.close())
 }
 
-async function openGateway(provider: SmsProvider, host: TriggerHost): Promise<SmsGateway> {
+/** For whoever else sends short messages. @throws Refusal `configuration-invalid` */
+export async function openSmsGateway(provider: SmsProvider, host: TriggerHost): Promise<SmsGateway> {
   switch (provider.provider) {
     case 'twilio':
       return await createTwilioGateway(provider, host)

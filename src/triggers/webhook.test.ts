@@ -7,7 +7,8 @@ import { httpPeer, type HttpPeer } from '../../test/helpers/http-peer.ts'
 import { testTriggerHost } from '../../test/helpers/trigger-host.ts'
 import { systemClock, VirtualClock } from '../base/clock.ts'
 import type { TriggerChannel } from '../engine/ports.ts'
-import { createWebhookChannel, parseWebhookSecret } from './webhook.ts'
+import { parseWebhookSecret } from '../base/standard-webhooks.ts'
+import { createWebhookChannel } from './webhook.ts'
 
 const secret = `whsec_${Buffer.alloc(32, 7).toString('base64')}`
 const never = new AbortController().signal
@@ -166,9 +167,9 @@ test('refuses a secret that is none, without repeating it', () => {
     `whsec_${'A'.repeat(120)}`,
   ]) {
     assert.throws(
-      () => parseWebhookSecret(text),
+      () => parseWebhookSecret(text, 'secret'),
       (error: Error) => text.length < 10 || !error.message.includes(text),
     )
   }
-  assert.equal(parseWebhookSecret(secret).byteLength, 32)
+  assert.equal(parseWebhookSecret(secret, 'secret').byteLength, 32)
 })

@@ -27,6 +27,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   // An extension implements a port: of the engine it sees nothing else.
   authorities: { imports: ['engine/ports.ts', 'pki', 'base'], packages: [] },
   triggers: { imports: ['engine/ports.ts', 'pki', 'base'], packages: ['smpp'] },
+  notifiers: { imports: ['engine/ports.ts', 'pki', 'base'], packages: ['nodemailer'] },
   app: { imports: belowApp },
   // Runs an app: processes, listeners, the demo fleet.
   serve: { imports: ['app', ...belowApp] },
@@ -44,6 +45,7 @@ const rootFiles: Readonly<Record<string, string>> = {
   'start-checks.ts': 'app',
   'data-directory.ts': 'app',
   'trigger-channels.ts': 'app',
+  'alert-notifiers.ts': 'app',
   'server-certificate.ts': 'app',
   'serve.ts': 'serve',
   'demo.ts': 'serve',

@@ -91,6 +91,7 @@ const permissive = new Set([
   'BSD-2-Clause',
   'BSD-3-Clause',
   '0BSD',
+  'MIT-0',
   'Apache-2.0',
   'BlueOak-1.0.0',
   'CC0-1.0',
