@@ -1,6 +1,13 @@
 /** The tables of the alerts, and of the contacts that they judge by; see schema.ts. */
 import type { Generated } from 'kysely'
 
+export interface AlertTables {
+  device_last_seen: DeviceLastSeenTable
+  alerts: AlertTable
+  alert_silences: AlertSilenceTable
+  notifications: NotificationTable
+}
+
 export interface DeviceLastSeenTable {
   device_id: string
   certificate_id: number | null

@@ -3,12 +3,7 @@
  * numbers and SHA-256 hashes are stored as bytes (half the size of hex in the three largest indexes).
  */
 import type { Generated, Kysely, Transaction } from 'kysely'
-import type {
-  AlertSilenceTable,
-  AlertTable,
-  DeviceLastSeenTable,
-  NotificationTable,
-} from './schema-alerts.ts'
+import type { AlertTables } from './schema-alerts.ts'
 
 export type Engine = 'sqlite' | 'postgres'
 
@@ -18,12 +13,11 @@ export type Db = Kysely<Schema>
 export type Tx = Transaction<Schema>
 export type Queries = Db | Tx
 
-export interface Schema {
+export interface Schema extends AlertTables {
   meta: { key: string; value: string }
   issuers: IssuerTable
   trust_anchors: TrustAnchorTable
   devices: DeviceTable
-  device_last_seen: DeviceLastSeenTable
   enrolment_secrets: EnrolmentSecretTable
   certificates: CertificateTable
   certificate_last_seen: { certificate_id: number; at: number }
@@ -54,9 +48,6 @@ export interface Schema {
   session_cuts: SessionCutTable
   session_cut_results: { cut_id: number; surface: string; at: number; sessions: number | null }
   session_watchers: { name: string; cut_id: number; at: number }
-  alerts: AlertTable
-  alert_silences: AlertSilenceTable
-  notifications: NotificationTable
 }
 
 export interface IssuerTable {
