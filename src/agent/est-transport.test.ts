@@ -45,6 +45,8 @@ suite('the trial against a server', () => {
   let pages: Record<string, Canned> = {}
   let asked: string[] = []
   let shown: string[] = []
+  const bodies: string[] = []
+  const reportHeaders: string[] = []
   const key = leaf.keys.privateKey.export({ type: 'pkcs8', format: 'pem' })
   const tls = {
     cert: pem(leaf.certificate),
@@ -56,6 +58,12 @@ suite('the trial against a server', () => {
   const server = createServer(tls, (request, response) => {
     const { url = '', socket } = request
     asked.push(url)
+    if (request.method === 'POST') {
+      const parts: Buffer[] = []
+      request.on('data', (part: Buffer) => parts.push(part))
+      request.on('end', () => bodies.push(Buffer.concat(parts).toString('utf8')))
+    }
+    reportHeaders.push(String(request.headers['perennial-report']))
     const peer = (socket as TLSSocket).getPeerCertificate()
     shown.push(String(peer.subject?.CN))
     const { status, headers = {}, body = '' } = pages[url] ?? { status: 404, body: 'no such page' }
@@ -96,6 +104,28 @@ suite('the trial against a server', () => {
     assert.deepEqual([asked, shown], [[credential], ['device-1']])
     const bare = await ask('credential', { [credential]: json({ serialNumber, renewalInfo: null }) })
     assert.deepEqual([bare.kind, bare.window], ['done', null])
+  })
+
+  test('a trial says that the certificate is stored; a failure is reported, and no server need take it', async () => {
+    reportHeaders.length = 0
+    await ask('credential', { [credential]: json({ serialNumber, renewalInfo: null }) })
+    await ask('renewal-info', {})
+    assert.deepEqual(reportHeaders, ['stored', 'undefined'])
+    const { port } = server.address() as AddressInfo
+    const url = `https://127.0.0.1:${port}`
+    const transport = new EstTransport({
+      url,
+      label: null,
+      trustPem: () => pem(root.certificate),
+      clock: systemClock,
+    })
+    const report = { csr: null, fingerprint: 'ab'.repeat(32), bearer, sign: bearer.sign }
+    await transport.report({ ...report, state: 'stored' })
+    await transport.report({ ...report, state: 'failed' })
+    assert.deepEqual(
+      bodies.map((body) => JSON.parse(body) as unknown),
+      [{ v: 1, state: 'failed', clientToken: 'ab'.repeat(8), certificate: 'ab'.repeat(32) }],
+    )
   })
 
   test('200 about another certificate, or about none, is no yes', async () => {

@@ -10,6 +10,7 @@ import type {
   AgentTransport,
   Bearer,
   CertificateBearer,
+  Report,
   TransportAnswer,
   TransportRequest,
 } from './agent-transport.ts'
@@ -45,6 +46,21 @@ export class EstTransport implements AgentTransport {
     }
   }
 
+  /**
+   * `stored` goes with the trial that follows it; a failure has no other way. A server that has no such page does not hear
+   * of it, and nothing depends on that.
+   */
+  async report({ state, fingerprint, bearer }: Report): Promise<void> {
+    if (state !== 'failed') return
+    const body = JSON.stringify({
+      v: 1,
+      state,
+      clientToken: fingerprint.slice(0, 16),
+      certificate: fingerprint,
+    })
+    await this.#call({ page: 'report', method: 'POST', body }, bearer)
+  }
+
   async #est(
     request: TransportRequest & { operation: 'enroll' | 'reenroll' | 'cacerts' },
   ): Promise<TransportAnswer> {
@@ -68,7 +84,7 @@ export class EstTransport implements AgentTransport {
    * no; a server that has no such page is asked for /cacerts, which shows that certificate, key and chain work in TLS.
    */
   async #try(bearer: CertificateBearer): Promise<TransportAnswer> {
-    const answer = await this.#get('credential', bearer)
+    const answer = await this.#call({ page: 'credential', method: 'GET', body: null }, bearer)
     if ('kind' in answer) return answer
     const serverNow = dateOf(answer)
     const said = jsonOf(answer)
@@ -89,7 +105,7 @@ export class EstTransport implements AgentTransport {
   }
 
   async #askWindow(bearer: CertificateBearer): Promise<TransportAnswer> {
-    const answer = await this.#get('renewal-info', bearer)
+    const answer = await this.#call({ page: 'renewal-info', method: 'GET', body: null }, bearer)
     if ('kind' in answer) return answer
     const serverNow = dateOf(answer)
     const askAgainMs = retryAfterMs(answer, this.#options.clock.now())
@@ -107,14 +123,21 @@ export class EstTransport implements AgentTransport {
   }
 
   /** @returns the server's answer, or what came instead of one */
-  async #get(page: string, { identity }: CertificateBearer): Promise<Answer | TransportAnswer> {
+  async #call(
+    { page, method, body }: Call,
+    { identity }: CertificateBearer,
+  ): Promise<Answer | TransportAnswer> {
     const { url, trustPem, clock, timeoutMs = 30_000 } = this.#options
     try {
       return await (this.#options.exchange ?? exchange)({
         url: new URL(`/perennial/v1/${page}`, url),
-        method: 'GET',
-        headers: { Accept: 'application/json' },
-        body: null,
+        method,
+        headers: {
+          Accept: 'application/json',
+          ...(page === 'credential' ? { 'Perennial-Report': 'stored' } : {}),
+          ...(body === null ? {} : { 'Content-Type': 'application/json' }),
+        },
+        body,
         trustPem: trustPem(),
         identity,
         serverName: null,
@@ -150,6 +173,13 @@ export class EstTransport implements AgentTransport {
       ...(bearer.kind === 'certificate' ? { identity: bearer.identity } : {}),
     }
   }
+}
+
+/** A request to the device API of our server. */
+interface Call {
+  readonly page: 'credential' | 'renewal-info' | 'report'
+  readonly method: 'GET' | 'POST'
+  readonly body: string | null
 }
 
 async function send(

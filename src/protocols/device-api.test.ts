@@ -11,6 +11,8 @@ import {
   type TestEngine,
 } from '../../test/helpers/app.ts'
 import { createCa } from '../../test/helpers/ca.ts'
+import { putRenewal } from '../../test/helpers/renewals.ts'
+import { sha256Hex } from '../base/bytes.ts'
 import { dayMs, iso, secondMs } from '../base/clock.ts'
 import type { DeviceId } from '../base/id.ts'
 import { renewalDueAt } from '../engine/renewals/renewal-hint.ts'
@@ -19,6 +21,8 @@ import { oids } from '../pki/oid.ts'
 import { confirmCertificate, setStatus } from '../store/certificates.ts'
 import { setDeviceState } from '../store/devices.ts'
 import { findCertificate } from '../store/inventory.ts'
+import { attemptsOf } from '../store/renewal-attempts.ts'
+import { renewalsOfDevice } from '../store/renewal-lists.ts'
 import { createDeviceRoutes } from './device-routes.ts'
 import type { HttpResponse } from './http-message.ts'
 
@@ -43,12 +47,13 @@ function ask(
   path: string,
   peer: { readonly certificate: Uint8Array | null; readonly chain?: readonly Uint8Array[] },
   method = 'GET',
+  { headers = {}, body = '' }: { headers?: Record<string, string>; body?: string } = {},
 ): Promise<HttpResponse> {
   return createDeviceRoutes(app.engine).handle({
     method,
     path,
-    headers: {},
-    body: new Uint8Array(0),
+    headers,
+    body: Buffer.from(body),
     peer: { address: '192.0.2.1', chain: [], ...peer },
     tlsUnique: null,
   })
@@ -63,6 +68,62 @@ function assertRefused(answer: HttpResponse, code: string, text: RegExp): void {
   assert.equal(answer.headers['Perennial-Refusal'], code)
   assert.match(String(answer.body), text)
 }
+
+/** A device with an open renewal that has a new certificate. */
+async function renewing(id: string): Promise<{ old: Enrolled; fresh: Enrolled }> {
+  const old = await enrolDevice(app.engine, id, { profile: 'late' })
+  await app.clock.advance(Math.max(0, windowOpensAt(app.engine, old) - app.clock.now()))
+  await putRenewal(app.engine, old)
+  return { old, fresh: await renew(app.engine, old) }
+}
+
+async function statesOf(id: string): Promise<[status: string, isDelivered: boolean, isStored: boolean]> {
+  const [renewal] = await renewalsOfDevice(app.engine.store.db, id as DeviceId, 1)
+  assert.ok(renewal)
+  return [renewal.status, renewal.deliveredAt !== null, renewal.storedAt !== null]
+}
+
+describe('POST /perennial/v1/report', () => {
+  const report = (device: Enrolled, message: object) =>
+    ask('/perennial/v1/report', device.peer, 'POST', { body: JSON.stringify(message) })
+
+  test('stored, over a connection with the old certificate; confirmed, over one with the new', async () => {
+    const { old, fresh } = await renewing('RP-1')
+    const message = { v: 1, clientToken: 'a', certificate: sha256Hex(fresh.certificate) }
+    const stored = await report(old, { ...message, state: 'stored' })
+    assert.deepEqual([stored.status, json(stored)], [200, { state: 'stored' }])
+    assert.deepEqual(await statesOf('RP-1'), ['issued', true, true])
+    const early = await report(old, { ...message, state: 'confirmed' })
+    assertRefused(early, 'unauthenticated', /connecting with it/)
+    await report(fresh, { ...message, state: 'confirmed' })
+    assert.deepEqual(await statesOf('RP-1'), ['confirmed', true, true])
+  })
+
+  test('a failure is counted against the campaign, and the old certificate stays', async () => {
+    const { old, fresh } = await renewing('RP-2')
+    const message = { v: 1, clientToken: 'a', certificate: sha256Hex(fresh.certificate), state: 'failed' }
+    assert.equal((await report(old, message)).status, 200)
+    const [renewal] = await renewalsOfDevice(app.engine.store.db, 'RP-2' as DeviceId, 1)
+    const [attempt] = await attemptsOf(app.engine.store.db, renewal?.id ?? 0)
+    assert.deepEqual([attempt?.channel, attempt?.status], ['device', 'failed'])
+    assert.equal((await findCertificate(app.engine.store.db, old.record.id))?.status, 'issued')
+  })
+
+  test('refuses what says nothing, and what is about the certificate of another device', async () => {
+    const { old } = await renewing('RP-3')
+    const other = await renewing('RP-4')
+    const about = (fresh: Enrolled) => ({ v: 1, clientToken: 'a', certificate: sha256Hex(fresh.certificate) })
+    assertRefused(
+      await report(old, { ...about(other.fresh), state: 'stored' }),
+      'certificate-unknown',
+      /no live certificate of this hash/,
+    )
+    for (const wrong of [{}, { v: 2 }, { ...about(other.fresh), state: 'good' }, { v: 1, clientToken: 'a' }])
+      assert.ok((await report(old, wrong)).status >= 400)
+    assert.equal((await ask('/perennial/v1/report', old.peer)).status, 405)
+    assert.deepEqual(await statesOf('RP-4'), ['issued', false, false])
+  })
+})
 
 describe('GET /perennial/v1/credential', () => {
   test('says what the platform knows of the certificate that is shown', async () => {
@@ -92,6 +153,15 @@ describe('GET /perennial/v1/credential', () => {
     app.engine.sightings.take()
     assert.equal((await findCertificate(app.engine.store.db, fresh.record.id))?.status, 'confirmed')
     assert.equal(json(await credential(fresh))['status'], 'confirmed')
+  })
+
+  test('an agent that tries what it has stored says so, and that is on record beside the use', async () => {
+    const { old, fresh } = await renewing('CR-9')
+    const said = { headers: { 'perennial-report': 'stored' } }
+    await ask('/perennial/v1/credential', old.peer, 'GET', said)
+    assert.deepEqual(await statesOf('CR-9'), ['issued', false, false])
+    await ask('/perennial/v1/credential', fresh.peer, 'GET', said)
+    assert.deepEqual(await statesOf('CR-9'), ['confirmed', true, true])
   })
 
   test('refuses with a code that a program can read', async () => {

@@ -6,12 +6,14 @@ import { iso } from '../base/clock.ts'
 import { Refusal, refusalRules } from '../base/errors.ts'
 import { printable } from '../base/text.ts'
 import type { Engine } from '../engine/context.ts'
+import { reportStored } from '../engine/inventory/device-report.ts'
 import { identify, type Applicant } from '../engine/issuing/identify.ts'
 import { renewalInfo } from '../engine/renewals/renewal-info.ts'
 import { confirmUse } from '../engine/renewals/sighting.ts'
 import type { PeerCertificate } from './client-cert-header.ts'
 import { failureResponse, type EstResponse } from './est-response.ts'
 import { textResponse, type HttpRequest, type HttpRequestHead, type HttpResponse } from './http-message.ts'
+import { takeReport } from './mqtt-status.ts'
 import { logRefusal } from './refusal-log.ts'
 import { renewalHeader, renewalInfoResponse, windowJson } from './renewal-info.ts'
 import { createSightings, sightingsMaxBytes } from './sightings.ts'
@@ -26,6 +28,7 @@ export const deviceApiPrefix = '/perennial/v1/'
 const operations = {
   credential: { method: 'GET' },
   'renewal-info': { method: 'GET' },
+  report: { method: 'POST' },
   sightings: { method: 'POST' },
 } as const
 
@@ -63,6 +66,8 @@ export function createDeviceApi(engine: Engine, { sightingsToken }: DeviceApiOpt
         return await credential(engine, request)
       case 'renewal-info':
         return await renewalHint(engine, request)
+      case 'report':
+        return await report(engine, request)
       case 'sightings':
         return await sightings.handle(request)
     }
@@ -115,6 +120,9 @@ async function credential(engine: Engine, request: DeviceApiRequest): Promise<Ht
   const now = engine.clock.now()
   // as strict as any endpoint that relies on the certificate: no grace for expired ones
   const { certificate, device } = await holder(engine, request, 'enroll')
+  // the agent tries what it has written and read back: no report of its own is needed for that
+  const isStored = request.headers['perennial-report'] === 'stored'
+  if (isStored && certificate.status === 'issued') await reportStored(engine, certificate, now)
   await confirmUse(engine, certificate, now)
   const info = await renewalInfo(engine, certificate, { now, device })
   const { suggestedWindow } = info
@@ -132,6 +140,21 @@ async function credential(engine: Engine, request: DeviceApiRequest): Promise<Ht
     status: 200,
     headers: { 'Content-Type': 'application/json', ...renewalHeader(suggestedWindow) },
     body: `${JSON.stringify(body)}\n`,
+  }
+}
+
+/**
+ * What became of a certificate that the device got: the body is that of a report over MQTT (docs/mqtt.md). The connection may
+ * be with the certificate that it is about, which proves its use, or with the one before it.
+ */
+async function report(engine: Engine, request: DeviceApiRequest): Promise<HttpResponse> {
+  const { certificate, device } = await holder(engine, request, 'reenroll')
+  const connection = certificate.der && { address: request.peer.address, certificate: certificate.der }
+  const state = await takeReport(engine, { deviceId: device.id, payload: request.body, connection })
+  return {
+    status: 200,
+    headers: { 'Content-Type': 'application/json' },
+    body: `${JSON.stringify({ state })}\n`,
   }
 }
 

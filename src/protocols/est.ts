@@ -83,7 +83,9 @@ async function answer(engine: Engine, route: EstRoute, request: EstRequest): Pro
       const outcome = await enroll(engine, enrollRequest(route, request))
       if (outcome.kind === 'pending') return pendingResponse(outcome.retryAfterMs)
       const response = certsOnlyResponse([outcome.certificate], outcome.repeated ? 'repeated' : 'issued')
-      return hinted(response, newCertificateWindow(engine, outcome.record))
+      const { record } = outcome
+      const onSent = () => engine.sightings.noteDelivered(record, engine.clock.now())
+      return { ...hinted(response, newCertificateWindow(engine, record)), onSent }
     }
     case 'serverkeygen':
       return answerServerKeygen(engine, enrollRequest(route, request), request.keyPackageSigner ?? null)

@@ -18,6 +18,8 @@ export interface HttpResponse {
   /** Without Content-Length: the shell always adds it. */
   readonly headers: Readonly<Record<string, string>>
   readonly body: Uint8Array | string
+  /** Called when all of it was handed to the network. Must not throw. */
+  readonly onSent?: () => void
 }
 
 /** `Retry-After` in whole seconds, never 0, which some clients take for "at once, for ever" (RFC 9110 §10.2.3). */

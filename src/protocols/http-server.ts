@@ -135,6 +135,7 @@ function tooLarge(maxBytes: number): HttpResponse {
 function send(response: ServerResponse, answer: HttpResponse, close: boolean): void {
   if (response.destroyed) return
   writeHead(response, answer, close)
+  if (answer.onSent) response.once('finish', answer.onSent)
   if (response.req.method === 'HEAD') response.end()
   else response.end(answer.body)
 }

@@ -14,7 +14,7 @@ import { token } from '../base/random.ts'
 import { printable } from '../base/text.ts'
 import type { Engine } from '../engine/context.ts'
 import type { ConnectedPeer } from '../engine/inventory/device-connection.ts'
-import { enroll, type EnrollRequest, type Peer } from '../engine/issuing/enroll.ts'
+import { enroll, type EnrollOutcome, type EnrollRequest, type Peer } from '../engine/issuing/enroll.ts'
 import { identify } from '../engine/issuing/identify.ts'
 import { issuerChain } from '../engine/issuing/issuer.ts'
 import { parseCertificate } from '../pki/certificate.ts'
@@ -37,6 +37,7 @@ export interface MqttAnswer {
   readonly result: string
   /** The certificate of an accepted request, DER. */
   readonly certificate: Uint8Array | null
+  readonly record: Extract<EnrollOutcome, { kind: 'issued' }>['record'] | null
 }
 
 /** Never throws: whatever goes wrong is an answer. */
@@ -117,6 +118,7 @@ async function answer(
   return {
     ...answerOf('csr/accepted', outcome.repeated ? 'repeated' : 'issued', body),
     certificate: outcome.certificate,
+    record: outcome.record,
   }
 }
 
@@ -215,5 +217,5 @@ function rejected(
 }
 
 function answerOf(leaf: MqttAnswer['leaf'], result: string, body: object): MqttAnswer {
-  return { leaf, result, payload: JSON.stringify({ v: 1, ...body }), certificate: null }
+  return { leaf, result, payload: JSON.stringify({ v: 1, ...body }), certificate: null, record: null }
 }

@@ -82,10 +82,11 @@ export class MqttService {
   }
 
   /** A device that gets no answer asks again, with the same key, and is given the same certificate. */
-  async #reply(deviceId: DeviceId, { leaf, payload }: MqttAnswer): Promise<void> {
+  async #reply(deviceId: DeviceId, { leaf, payload, record }: MqttAnswer): Promise<void> {
     const { engine, link, prefix } = this.#options
     try {
       await link.publish({ topic: deviceTopic(prefix, deviceId, leaf), payload, retain: false })
+      if (record) engine.sightings.noteDelivered(record, engine.clock.now())
     } catch (error) {
       if (!(error instanceof Refusal)) throw error
       engine.log.warn({ device: deviceId, reason: error.message }, 'an answer over MQTT was lost')

@@ -1,5 +1,5 @@
 /**
- * What a device reports over MQTT of the certificate that it got: `stored` when it is on persistent storage, `confirmed`
+ * What a device reports, over MQTT or to the device API, of the certificate that it got: `stored` when it is on persistent storage, `confirmed`
  * when it is in use, `failed` when it is no good. Only a proof of use retires the certificate before it: over the embedded
  * broker that is the TLS connection with the new certificate, over another broker a signature by its key.
  */
@@ -34,7 +34,7 @@ export interface MqttReport {
 export async function handleMqttReport(engine: Engine, report: MqttReport): Promise<string> {
   const device = report.deviceId
   try {
-    return await take(engine, report)
+    return await takeReport(engine, report)
   } catch (error) {
     if (!(error instanceof Refusal)) {
       engine.log.error({ err: error, device }, 'a report over MQTT failed inside the server')
@@ -46,7 +46,11 @@ export async function handleMqttReport(engine: Engine, report: MqttReport): Prom
   }
 }
 
-async function take(engine: Engine, { deviceId, payload, connection }: MqttReport): Promise<string> {
+/** @returns the state. @throws Refusal for what says nothing, or nothing that is true */
+export async function takeReport(
+  engine: Engine,
+  { deviceId, payload, connection }: MqttReport,
+): Promise<ReportState> {
   const message = readMessage(payload)
   const clientToken = readClientToken(message)
   const state = readState(message)

@@ -1,7 +1,7 @@
 /** Renewals: opened, read and moved. Every change of status goes into the sums in the same unit of work. */
 import { sql } from 'kysely'
 import type { Instant } from '../base/clock.ts'
-import type { DeviceId } from '../base/id.ts'
+import type { CertificateId, DeviceId } from '../base/id.ts'
 import { engineOf, locked, prepared, preparedInsert, preparedRows } from './prepared.ts'
 import {
   renewalColumns,
@@ -311,6 +311,49 @@ function toChanged(renewal: RenewalRecord): Changed {
     reason: renewal.reason,
     assignee: renewal.assignee,
   }
+}
+
+interface DeliveredRow {
+  readonly device_id: string
+  readonly slot: string
+  readonly certificate_id: number
+  readonly at: Instant
+}
+
+// index: renewals_open
+const updateDelivered = preparedRows<DeliveredRow, never>((db, rows) => {
+  const values = rows.map(
+    (row) => sql`(cast(${row.device_id} as text), cast(${row.slot} as text),
+      cast(${row.certificate_id} as bigint), cast(${row.at} as bigint))`,
+  )
+  return db
+    .updateTable('renewals')
+    .from(sql<{ column1: string; column2: string; column3: number }>`(values ${sql.join(values)})`.as('sent'))
+    .set({ delivered_at: sql`sent.column4` })
+    .whereRef('renewals.device_id', '=', 'sent.column1')
+    .whereRef('renewals.slot', '=', 'sent.column2')
+    .where(isOpen)
+    .whereRef('renewals.new_certificate_id', '=', 'sent.column3')
+    .where('renewals.delivered_at', 'is', null)
+})
+
+export interface Delivery {
+  readonly deviceId: DeviceId
+  readonly slot: string
+  /** The new certificate. */
+  readonly certificateId: CertificateId
+  readonly at: Instant
+}
+
+/** The new certificate has left on its way to the device; the first time counts, and one that moves no renewal is passed over. */
+export async function markDelivered(tx: Tx, deliveries: readonly Delivery[]): Promise<void> {
+  const rows = deliveries.map(({ deviceId, slot, certificateId, at }) => ({
+    device_id: deviceId,
+    slot,
+    certificate_id: certificateId,
+    at,
+  }))
+  await updateDelivered(tx, rows)
 }
 
 // index: renewals_planned

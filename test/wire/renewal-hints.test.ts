@@ -8,6 +8,8 @@ import { parseCertificate } from '../../src/pki/certificate.ts'
 import { serveHttp, serverOptions } from '../../src/protocols/http-server.ts'
 import { statusHandler, statusLimits } from '../../src/protocols/status.ts'
 import { listen, type Listener } from '../../src/serve/listener.ts'
+import { flushSightings } from '../../src/engine/renewals/sighting.ts'
+import { findOpenRenewal, insertPlannedRenewals } from '../../src/store/renewals.ts'
 import { setStatus } from '../../src/store/certificates.ts'
 import { findByIssuerAndSerial } from '../../src/store/inventory.ts'
 import { issuingId } from '../helpers/app.ts'
@@ -113,6 +115,28 @@ test('a revoked certificate has a window in the past; a replaced or unknown one 
   )
   const { suggestedWindow } = (await (await fetch(url)).json()) as { suggestedWindow: { end: string } }
   assert.ok(Date.parse(suggestedWindow.end) < rig.clock.now())
+})
+
+test('an answer that has left is on record as delivered, before the device has used it', async () => {
+  const device = await enrolRigDevice(rig, { id: 'delivered' })
+  const { id, notAfter, deviceId, slot } = await recordOf(device.certificate)
+  assert.ok(deviceId)
+  const due = { campaignId: '', wave: 0, deviceId, slot, certificateId: id, notAfter, connectivity: 'daily' }
+  await rig.engine.store.transaction((tx) =>
+    insertPlannedRenewals(tx, [{ ...due, site: null, nextAt: null, createdAt: rig.clock.now() }]),
+  )
+  const renewed = certificateIn(await renewRaw(rig, device))
+  const { id: newId } = await recordOf(renewed)
+  const begunAt = rig.clock.now() - 60_000
+  let open = await findOpenRenewal(rig.engine.store.db, deviceId, slot)
+  // the answer may be here before the server knows that it has left
+  for (let turn = 0; turn < 100 && open?.deliveredAt === null; turn++) {
+    await rig.clock.sleep(10)
+    await flushSightings(rig.engine, rig.clock.now())
+    open = await findOpenRenewal(rig.engine.store.db, deviceId, slot)
+  }
+  assert.deepEqual([open?.status, open?.newCertificateId, open?.storedAt], ['issued', newId, null])
+  assert.ok((open?.deliveredAt ?? 0) > begunAt)
 })
 
 test('what is no certificate id is refused, and nothing is found under a name that is nearly right', async () => {

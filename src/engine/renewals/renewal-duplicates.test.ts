@@ -17,7 +17,8 @@ import {
 } from '../../../test/helpers/app.ts'
 import { createKey, type TestKey } from '../../../test/helpers/ca.ts'
 import { renewalRig } from '../../../test/helpers/renewal-rig.ts'
-import { renewalDelivered, renewalStored } from './renewal-events.ts'
+import { markDelivered } from '../../store/renewals.ts'
+import { renewalStored } from './renewal-events.ts'
 import { defaultRenewalSettings } from './renewal-settings.ts'
 import { flushSightings } from './sighting.ts'
 
@@ -94,7 +95,7 @@ async function report(app: TestEngine, tx: Tx, device: Device | undefined, pick:
   const event = { deviceId, slot, certificateId: id, now: app.clock.now() }
   switch (pick(['delivered', 'stored', 'used'])) {
     case 'delivered':
-      return void (await renewalDelivered(tx, event))
+      return void (await markDelivered(tx, [{ deviceId, slot, certificateId: id, at: event.now }]))
     case 'stored':
       return void (await renewalStored(tx, event))
     default:

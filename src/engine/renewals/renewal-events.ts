@@ -86,11 +86,6 @@ export interface CertificateEvent {
   readonly now: Instant
 }
 
-/** The next hop says that the new certificate is with the device. @returns false when that moves no renewal */
-export async function renewalDelivered(tx: Tx, event: CertificateEvent): Promise<boolean> {
-  return await mark(tx, event, ({ deliveredAt }, now) => (deliveredAt === null ? { deliveredAt: now } : null))
-}
-
 /** The device says that the new certificate is on persistent storage. @returns false when that moves no renewal */
 export async function renewalStored(tx: Tx, event: CertificateEvent): Promise<boolean> {
   return await mark(tx, event, ({ deliveredAt, storedAt }, now) =>

@@ -12,6 +12,7 @@ import { parseCertificate } from '../../pki/certificate.ts'
 import type { CertificateRecord } from '../../store/certificate-record.ts'
 import { confirmCertificate } from '../../store/certificates.ts'
 import { recordLastSeen, type Sighting } from '../../store/last-seen.ts'
+import { markDelivered, type Delivery } from '../../store/renewals.ts'
 import type { Tx } from '../../store/schema.ts'
 import { lockOlder } from '../../store/succession.ts'
 import { actors, fact, recordFacts, subjects } from '../audit/audit.ts'
@@ -34,15 +35,20 @@ export interface SightingBuffer {
   noteCertificate(certificate: CertificateRecord, at: Instant): void
   /** The device was there; with which certificate is not known. Only for devices of the inventory. */
   noteDevice(deviceId: DeviceId, at: Instant): void
+  /** The answer with this new certificate has left: it is with the device, or at its broker. */
+  noteDelivered(certificate: CertificateRecord, at: Instant): void
   readonly size: number
   /** Everything noted so far; the buffer is empty afterwards. */
   take(): Noted[]
+  /** The deliveries noted so far; they are forgotten then. Lost ones do no harm: use says more. */
+  takeDelivered(): Delivery[]
   /** Puts back what could not be written. */
   restore(noted: readonly Noted[]): void
 }
 
 export function createSightingBuffer(): SightingBuffer {
   let byDevice = new Map<string, Noted>()
+  let delivered: Delivery[] = []
 
   function put(noted: Noted): void {
     const id = `${noted.deviceId} ${noted.certificateId ?? ''}`
@@ -68,6 +74,16 @@ export function createSightingBuffer(): SightingBuffer {
     },
     noteCertificate,
     noteDevice,
+    noteDelivered({ id, deviceId, slot, predecessorId }, at) {
+      // a first certificate belongs to no renewal
+      if (deviceId === null || predecessorId === null) return
+      delivered.push({ deviceId, slot, certificateId: id, at })
+    },
+    takeDelivered() {
+      const taken = delivered
+      delivered = []
+      return taken
+    },
     get size() {
       return byDevice.size
     },
@@ -139,6 +155,7 @@ const confirmationsAtOnce = 100
 
 /** @returns how many sightings were written */
 export async function flushSightings(engine: Engine, now: Instant): Promise<number> {
+  await flushDelivered(engine)
   const noted = engine.sightings.take()
   if (noted.length === 0) return 0
   try {
@@ -160,6 +177,14 @@ export async function flushSightings(engine: Engine, now: Instant): Promise<numb
     throw error
   }
   return noted.length
+}
+
+/** In one order, as the confirmations are. */
+async function flushDelivered({ sightings, store }: Engine): Promise<void> {
+  const delivered = sightings.takeDelivered()
+  if (delivered.length === 0) return
+  delivered.sort((a, b) => (a.deviceId < b.deviceId ? -1 : 1))
+  await store.transaction(async (tx) => await markDelivered(tx, delivered))
 }
 
 /**
