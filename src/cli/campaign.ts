@@ -16,6 +16,7 @@ import {
   type RetryOptions,
 } from './campaign-control.ts'
 import { create, plan, type CreateOptions } from './campaign-plan.ts'
+import { compareForecast, rehearseCampaign, type RehearseOptions } from './campaign-rehearse.ts'
 import { list, report, status } from './campaign-view.ts'
 import { watch, type WatchOptions } from './campaign-watch.ts'
 import {
@@ -32,6 +33,7 @@ export function registerCampaign(program: Command, cli: CliContext): void {
   const campaign = program.command('campaign')
   registerPlan(campaign, cli)
   registerCreate(campaign, cli)
+  registerRehearse(campaign, cli)
   registerLook(campaign, cli)
   registerApprove(campaign, cli)
   registerEdit(campaign, cli)
@@ -134,6 +136,52 @@ function registerRun(campaign: Command, cli: CliContext): void {
       { say: 'What it would mean', run: 'perennial campaign abort meters --dry-run' },
       { say: 'End it', run: 'perennial campaign abort meters --reason "wrong firmware list"' },
     ],
+  )
+}
+
+function registerRehearse(campaign: Command, cli: CliContext): void {
+  addExamples(
+    campaign
+      .command('rehearse')
+      .description(
+        'run a campaign on a copy of its devices, each with its own contact history, and say what is to be expected; nobody is asked',
+      )
+      .addArgument(idArgument())
+      .addOption(
+        new Option('--seeds <n>', 'runs, each with other luck; the answer is the band between them')
+          .argParser(wholeNumber(1, 100))
+          .default(5),
+      )
+      .addOption(
+        new Option('--devices <n>', 'copy at most so many; of more targets, a sample')
+          .argParser(wholeNumber(1, 200_000))
+          .default(2_000),
+      )
+      .addOption(
+        new Option('--days <n>', 'so many virtual days; default: until the last certificate ends').argParser(
+          wholeNumber(1, 400),
+        ),
+      )
+      .option('--html <file>', 'also write the report of the first run, with pictures, into this file')
+      .action(async (id: string, options: RehearseOptions) => await rehearseCampaign(cli, id, options)),
+    [
+      {
+        say: 'What is to be expected of a draft, in its first ten days',
+        run: 'perennial campaign rehearse spring --seeds 2 --days 10',
+      },
+      {
+        say: 'With pictures',
+        run: 'perennial campaign rehearse spring --seeds 1 --days 3 --html rehearsal.html',
+      },
+    ],
+  )
+  addExamples(
+    campaign
+      .command('forecast')
+      .description('the latest rehearsal of a campaign, against what has happened since')
+      .addArgument(idArgument())
+      .action(async (id: string) => await compareForecast(cli, id)),
+    [{ say: 'How it goes', run: 'perennial campaign forecast spring' }],
   )
 }
 

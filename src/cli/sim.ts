@@ -6,6 +6,7 @@ import { faultKinds, faultNames, withFaults } from '../sim/faults.ts'
 import { readScenario, type Scenario } from '../sim/scenario.ts'
 import { sensitivity } from '../sim/sensitivity.ts'
 import { scenarioFile, shippedScenarios } from '../sim/shipped.ts'
+import { reportPage } from '../sim/report/page.ts'
 import { simulate, type Progress as SimProgress } from '../sim/simulate.ts'
 import type { CliContext } from './context.ts'
 import { addExamples } from './examples.ts'
@@ -74,7 +75,8 @@ function registerRun(sim: Command, cli: CliContext): void {
         .description('run a scenario against the engine as it is shipped, and report what came of it'),
     )
       .option('--out <file>', 'also write the whole result as JSON into this file')
-      .action(async (word: string, options: RunOptions & { out?: string }) => run(cli, word, options)),
+      .option('--html <file>', 'also write the report with pictures, as one HTML file')
+      .action(async (word: string, options: OutOptions) => run(cli, word, options)),
     [
       {
         say: 'A small copy of the 2.2 million meters, over their first two weeks',
@@ -82,7 +84,7 @@ function registerRun(sim: Command, cli: CliContext): void {
       },
       {
         say: 'All of them, with everything that came of it in a file',
-        run: 'perennial sim run smart-meters-2.2m --out meters.json',
+        run: 'perennial sim run smart-meters-2.2m --out meters.json --html meters.html',
         notRun: 'it takes a quarter of an hour and more',
       },
       {
@@ -131,9 +133,14 @@ async function read(word: string, options: RunOptions): Promise<Scenario> {
   return withFaults(scenario, faults)
 }
 
-async function run(cli: CliContext, word: string, options: RunOptions & { out?: string }): Promise<void> {
+interface OutOptions extends RunOptions {
+  readonly out?: string
+  readonly html?: string
+}
+
+async function run(cli: CliContext, word: string, options: OutOptions): Promise<void> {
   const scenario = await read(word, options)
-  const { seed, directory, out } = options
+  const { seed, directory, out, html } = options
   const stop = stopOnSignal(cli)
   const progress = progressOf(cli)
   const result = await simulate({
@@ -146,6 +153,7 @@ async function run(cli: CliContext, word: string, options: RunOptions & { out?: 
   progress.end()
   stop.end()
   if (out !== undefined) await writeFile(out, `${jsonText(result as unknown as Json)}\n`)
+  if (html !== undefined) await writeFile(html, reportPage(result))
   cli.output.answer({
     json: result as unknown as Json,
     text: () => reportLines(result, cli.output).join('\n'),
@@ -195,7 +203,7 @@ async function scenarios(cli: CliContext): Promise<void> {
 }
 
 /** The first Ctrl-C ends the run with what was measured so far; a second one ends it at once. */
-function stopOnSignal(cli: CliContext): { readonly signal: AbortSignal; end(): void } {
+export function stopOnSignal(cli: CliContext): { readonly signal: AbortSignal; end(): void } {
   const stop = new AbortController()
   const onSignal = (): void => {
     process.once('SIGINT', () => process.exit(130))

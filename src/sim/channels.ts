@@ -1,7 +1,7 @@
 /** The networks between platform and fleet as the engine sees them: a broker that keeps messages, and a provider of SMS. */
 import { createMqttTrigger } from '../triggers/mqtt.ts'
 import type { Clock } from '../base/clock.ts'
-import { assert } from '../base/errors.ts'
+import { assert, Refusal } from '../base/errors.ts'
 import { defaultTopicPrefix, parseDeviceTopic } from '../base/mqtt-topics.ts'
 import type { MqttLink, TriggerChannel, TriggerKind } from '../engine/ports.ts'
 import { deviceOf } from './fleet/factory.ts'
@@ -79,6 +79,8 @@ export class Channels {
       parallel,
       send: async ({ deviceId, idempotencyKey }) => {
         const device = deviceOf(deviceId)
+        if (!network.hasNumber(device))
+          throw new Refusal('trigger-impossible', `${deviceId} has no number for an SMS`)
         onSend('sms', device, idempotencyKey)
         this.sms += 1
         const now = clock.now()

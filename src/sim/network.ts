@@ -4,6 +4,7 @@
  */
 import { minuteMs, secondMs, type Instant } from '../base/clock.ts'
 import { about, chance, waitOf } from './chance.ts'
+import { silenceOf, type CopiedDevice, type CopiedFleet } from './fleet/copied-fleet.ts'
 import type { ParameterValues } from './parameters.ts'
 
 /** `stuck`: the modem is attached and the device was not started; `dead`: no coverage; `broken`: waits for a repair. */
@@ -23,19 +24,23 @@ export interface NetworkParts {
   readonly seed: number
   readonly values: ParameterValues
   readonly startedAt: Instant
+  /** Whose devices call in as they have so far; null: all alike, by the parameters. */
+  readonly copied: CopiedFleet | null
 }
 
 export class Network {
   readonly #seed: number
   readonly #values: ParameterValues
   readonly #startedAt: Instant
+  readonly #copied: CopiedFleet | null
   /** When it was put right. */
   readonly #cured = new Map<number, Instant>()
   readonly #gone = new Set<number>()
   /** False: nothing is lost any more, and everybody can be reached. */
   isFaulty = true
 
-  constructor({ seed, values, startedAt }: NetworkParts) {
+  constructor({ seed, values, startedAt, copied }: NetworkParts) {
+    this.#copied = copied
     this.#seed = seed
     this.#values = values
     this.#startedAt = startedAt
@@ -44,7 +49,7 @@ export class Network {
   /** The first instant from `at` on at which the device is on the air; null = never. */
   contactAfter(device: number, at: Instant): Instant | null {
     if (this.#gone.has(device)) return null
-    const every = this.#values['contact.every']
+    const every = this.#real(device)?.usualGapMs ?? this.#values['contact.every']
     const missed = this.isFaulty ? this.#values['contact.missed'] : 0
     const first = this.#startedAt + Math.floor(chance(this.#seed, device, about.phase) * every)
     const outage = this.outageOf(device)
@@ -58,7 +63,9 @@ export class Network {
 
   /** When a device that has a message waiting works on it: it may sleep over some of its contacts. */
   readsAfter(device: number, at: Instant): Instant | null {
-    const { 'contact.sleep': sleep, 'contact.every': every } = this.#values
+    const real = this.#real(device)
+    const every = real?.usualGapMs ?? this.#values['contact.every']
+    const sleep = real?.longestGapMs ?? this.#values['contact.sleep']
     const late =
       Math.max(0, sleep - every) * chance(this.#seed, device, about.sleep, Math.floor(at / minuteMs))
     return this.contactAfter(device, at + Math.floor(late))
@@ -66,6 +73,8 @@ export class Network {
 
   outageOf(device: number): Outage | null {
     const { values, seed } = { values: this.#values, seed: this.#seed }
+    const real = this.#real(device)
+    if (real) return this.#silence(device, real)
     if (!this.isFaulty || values['outage.share'] === 0) return null
     if (chance(seed, device, about.outage) >= values['outage.share']) return null
     const back = waitOf(values['outage.repair'], chance(seed, device, about.back))
@@ -74,6 +83,23 @@ export class Network {
     const { 'outage.stuck': stuck, 'outage.dead': dead } = values
     const cause = kind < stuck ? 'stuck' : kind < stuck + dead ? 'dead' : 'broken'
     return { cause, until: Math.min(ends, this.#cured.get(device) ?? Infinity) }
+  }
+
+  /** Whoever has been silent for long will be for long: the wait for it is drawn around the silence so far. */
+  #silence(device: number, real: CopiedDevice): Outage | null {
+    const silentMs = this.isFaulty ? silenceOf(real, this.#startedAt) : null
+    if (silentMs === null) return null
+    const back = this.#startedAt + waitOf(silentMs, chance(this.#seed, device, about.back))
+    return { cause: 'dead', until: Math.min(Math.floor(back), this.#cured.get(device) ?? Infinity) }
+  }
+
+  #real(device: number): CopiedDevice | null {
+    return this.#copied?.devices[device] ?? null
+  }
+
+  /** Whether an SMS has a number to go to. */
+  hasNumber(device: number): boolean {
+    return this.#real(device)?.hasNumber ?? true
   }
 
   isDark(device: number, at: Instant): boolean {

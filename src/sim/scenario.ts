@@ -18,6 +18,7 @@ import {
   type ParameterName,
   type ParameterValues,
 } from './parameters.ts'
+import type { InstallationCopy } from './rehearsal/copy.ts'
 import type { ParameterSource, ReportedParameter } from './result.ts'
 
 export const scenarioActions = ['pause', 'resume', 'abort', 'restart', 'revoke', 'replace-issuer'] as const
@@ -59,6 +60,8 @@ export interface Scenario {
   readonly target: ScenarioTarget | null
   readonly comparisons: readonly Comparison[]
   readonly sensitivity: readonly { readonly name: ParameterName; readonly values: readonly number[] }[]
+  /** A real fleet and its campaign, copied; null in a scenario that was written. */
+  readonly copy: InstallationCopy | null
 }
 
 const topKeys = [
@@ -128,6 +131,7 @@ class Reader {
       target: this.#target(top['target']),
       comparisons: this.#comparisons(top['compare']),
       sensitivity: this.#sensitivity(top['sensitivity']),
+      copy: null,
     }
   }
 

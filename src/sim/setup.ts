@@ -27,6 +27,7 @@ export function simulatedProfile({ values }: Scenario, issuer: IssuerId = issuin
 }
 
 export function simulatedSettings(scenario: Scenario, issuer: IssuerId = issuingId): EngineSettings {
+  if (scenario.copy) return scenario.copy.settings
   const { values, ladder } = scenario
   return {
     organization: 'Simulated',
@@ -50,6 +51,7 @@ export function simulatedSettings(scenario: Scenario, issuer: IssuerId = issuing
 }
 
 export function simulatedCampaign(scenario: Scenario, now: Instant): CampaignDefinition {
+  if (scenario.copy) return scenario.copy.campaign
   const { values, campaign } = scenario
   // a tick that comes late lets in no more than the rate of one minute
   const perTick = (values.devices * Math.max(values.tick, minuteMs)) / values['campaign.window']

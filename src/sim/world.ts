@@ -80,7 +80,7 @@ export class World {
   readonly server: Server
   readonly history = new History()
   readonly phases = new Phases()
-  readonly startedAt = simulationStart
+  readonly startedAt: Instant
   readonly ticks: number
   tick = 0
   certificates = 0
@@ -100,8 +100,9 @@ export class World {
 
   constructor(options: WorldOptions) {
     const { scenario, seed, store } = options
-    const { values } = scenario
+    const { values, copy } = scenario
     this.#options = options
+    this.startedAt = copy?.startedAt ?? simulationStart
     this.scenario = scenario
     this.store = store
     this.seed = seedOf(seed)
@@ -112,7 +113,7 @@ export class World {
     const born = this.startedAt - values['certificate.life'] - values['certificate.spread'] - dayMs
     this.clock = new VirtualClock(born)
     const { seed: luck, startedAt, clock, history } = this
-    this.network = new Network({ seed: luck, values, startedAt })
+    this.network = new Network({ seed: luck, values, startedAt, copied: copy?.fleet ?? null })
     this.queue = new WakeQueue(values.devices, { startedAt, tickMs: values.tick, ticks: this.ticks })
     this.ledger = new Ledger(values.devices, startedAt)
     const onSend = options.onSend ?? (() => undefined)
@@ -157,6 +158,7 @@ export class World {
       settings: this.settings,
       issuer: issuer.record,
       issuerKey: this.installation.authority.exportKey(issuer.record.keyReference),
+      copied: scenario.copy?.fleet ?? null,
     }
     this.#host = this.#options.host({
       factory: this.#factory,

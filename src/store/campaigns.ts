@@ -175,9 +175,10 @@ export async function updateCampaign(tx: Tx, id: string, change: CampaignChange)
   await tx.updateTable('campaigns').set(values).where('id', '=', id).execute()
 }
 
-/** The row and its waves. Its targets go before: campaign-targets.ts. */
+/** The row, its waves and its rehearsals. Its targets go before: campaign-targets.ts. */
 export async function deleteCampaign(tx: Tx, id: string): Promise<void> {
   await tx.deleteFrom('campaign_waves').where('campaign_id', '=', id).execute()
+  await tx.deleteFrom('rehearsals').where('campaign_id', '=', id).execute()
   await tx.deleteFrom('campaigns').where('id', '=', id).execute()
 }
 

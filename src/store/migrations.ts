@@ -13,6 +13,7 @@ import { status } from './migrations/0008-status.ts'
 import { alerts } from './migrations/0010-alerts.ts'
 import { climbs } from './migrations/0011-campaigns.ts'
 import { listing } from './migrations/0012-listing.ts'
+import { rehearsals } from './migrations/0013-rehearsals.ts'
 import type { Db, Engine, Tx } from './schema.ts'
 
 const migrations: Readonly<Record<string, (engine: Engine) => string[]>> = {
@@ -27,6 +28,7 @@ const migrations: Readonly<Record<string, (engine: Engine) => string[]>> = {
   '0010-alerts': alerts,
   '0011-campaigns': climbs,
   '0012-listing': listing,
+  '0013-rehearsals': rehearsals,
 }
 
 /** Every statement that leads to the schema of today. */

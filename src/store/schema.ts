@@ -33,6 +33,7 @@ export interface Schema extends AlertTables {
   expiry_counts: ExpiryCountTable
   campaigns: CampaignTable
   campaign_waves: CampaignWaveTable
+  rehearsals: RehearsalTable
   renewals: RenewalTable
   renewal_attempts: RenewalAttemptTable
   retirements: RetirementTable
@@ -191,6 +192,14 @@ export interface ExpiryCountTable {
   cohort: string
   slot: number
   count: number
+}
+
+export interface RehearsalTable {
+  id: Generated<number>
+  campaign_id: string
+  created_at: number
+  created_by: string
+  forecast: string
 }
 
 export interface CampaignTable {

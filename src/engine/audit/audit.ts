@@ -70,6 +70,7 @@ export const factActions = [
   'campaign.aborted',
   'campaign.completed',
   'campaign.edited',
+  'campaign.rehearsed',
   'campaign.wave-opened',
   'campaign.wave-approved',
   'campaign.retried',

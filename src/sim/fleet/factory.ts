@@ -20,6 +20,7 @@ import type { DeviceRecord } from '../../store/devices.ts'
 import type { IssuerRecord } from '../../store/issuers.ts'
 import { about, chance, quickRandom } from '../chance.ts'
 import type { ParameterValues } from '../parameters.ts'
+import type { CopiedFleet } from './copied-fleet.ts'
 import type { HeldKey } from './flash.ts'
 
 export interface FactoryPlan {
@@ -33,6 +34,8 @@ export interface FactoryPlan {
   readonly issuer: IssuerRecord
   /** PKCS #8, DER. */
   readonly issuerKey: Uint8Array
+  /** In place of a fleet that is drawn. */
+  readonly copied: CopiedFleet | null
 }
 
 /** What the import is told of one device. */
@@ -62,7 +65,7 @@ export function deviceOf(id: string): number {
 }
 
 export function createFactory(plan: FactoryPlan): Factory {
-  const { seed, profile, settings } = plan
+  const { seed, settings } = plan
   const issuer = materialOf(plan.issuer)
   const issuerKey = createPrivateKey({ key: Buffer.from(plan.issuerKey), format: 'der', type: 'pkcs8' })
   const pair = createECDH('prime256v1')
@@ -75,7 +78,7 @@ export function createFactory(plan: FactoryPlan): Factory {
       const draft = draftDeviceCertificate({
         settings,
         random: serialRandom(seed, device),
-        profile,
+        profile: profileOf(plan, device),
         device: deviceRecord(plan, device, issuedAt),
         key,
         issuer,
@@ -125,8 +128,18 @@ function materialOf(record: IssuerRecord): IssuerMaterial {
   return { record, certificate, key, signatureAlgorithm: defaultSignatureAlgorithm(key.algorithm) }
 }
 
+/** What its certificate was issued by. Jitter was taken off already, from the end that is known. */
+function profileOf({ profile, copied }: FactoryPlan, device: number): Profile {
+  const name = copied?.devices[device]?.record.profile
+  const own = name === undefined ? profile : (copied?.profiles.get(name) ?? profile)
+  return copied === null ? own : { ...own, jitterMs: 0 }
+}
+
 /** The last certificates of the fleet end `lead` after the start, the others up to `spread` before. */
-function producedAt({ values, startedAt, seed }: FactoryPlan, device: number): Instant {
+function producedAt(plan: FactoryPlan, device: number): Instant {
+  const { values, startedAt, seed, copied } = plan
+  const real = copied?.devices[device]
+  if (real) return real.notAfter - (profileOf(plan, device).validityMs ?? 0)
   const spreadMs = values['certificate.spread'] * chance(seed, device, about.produced)
   const at = startedAt + values['certificate.lead'] - values['certificate.life'] - spreadMs
   return Math.floor(at / secondMs) * secondMs
@@ -135,10 +148,12 @@ function producedAt({ values, startedAt, seed }: FactoryPlan, device: number): I
 const versions = 4
 
 export function deviceRecord(
-  { profile, connectivity, seed, values }: FactoryPlan,
+  { profile, connectivity, seed, values, copied }: FactoryPlan,
   device: number,
   producedOn: Instant,
 ): DeviceRecord {
+  const real = copied?.devices[device]
+  if (real) return real.record
   const isBad = isBadFirmware(seed, device, values)
   return {
     id: deviceIdOf(device),
@@ -176,7 +191,7 @@ export function certificateRow(
     status: 'confirmed',
     reason: null,
     revokedAt: null,
-    profile: profile.name,
+    profile: device.profile,
     profileHash: profile.contentHash,
     protocol: 'import',
     predecessorId: null,

@@ -46,7 +46,10 @@ async function insertAll(tx: Tx, parts: LoadParts): Promise<void> {
     await insertCertificates(tx, certificates)
     await recordLastSeen(
       tx,
-      records.map(({ id: deviceId }, n) => ({ deviceId, certificateId: null, at: seenAt(parts, from + n) })),
+      records.flatMap(({ id: deviceId }, n) => {
+        const at = seenAt(parts, from + n)
+        return at === null ? [] : [{ deviceId, certificateId: null, at }]
+      }),
     )
     if (parts.isOnRecord) await recordOrigins(tx, parts, made)
     for (const [n, produced] of made.entries()) onMade(from + n, produced)
@@ -55,7 +58,8 @@ async function insertAll(tx: Tx, parts: LoadParts): Promise<void> {
 }
 
 /** Those that cannot be reached were not seen for months; the others within two days. */
-function seenAt({ plan, network }: LoadParts, device: number): number {
+function seenAt({ plan, network }: LoadParts, device: number): number | null {
+  if (plan.copied) return plan.copied.devices[device]?.seenAt ?? null
   const { seed, startedAt } = plan
   const luck = chance(seed, device, about.visit)
   const silentMs = network.isDark(device, startedAt) ? (4 + luck * 200) * dayMs : luck * 40 * hourMs
