@@ -363,6 +363,16 @@ CREATE TABLE proposals (
 
 CREATE INDEX proposals_open on proposals (expires_at, id) where state = 'open';
 
+CREATE TABLE rehearsals (
+  id integer primary key,
+  campaign_id text not null references campaigns (id),
+  created_at integer not null,
+  created_by text not null,
+  forecast text not null
+) strict;
+
+CREATE INDEX rehearsals_campaign on rehearsals (campaign_id, id);
+
 CREATE TABLE released_certificates (
   id integer primary key,
   certificate_id integer not null,
