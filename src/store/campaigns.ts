@@ -3,7 +3,8 @@ import { sql } from 'kysely'
 import type { Instant } from '../base/clock.ts'
 import { assertLimit, pageOf, type Page, type PageRequest } from './page.ts'
 import { locked, prepared } from './prepared.ts'
-import type { CampaignTable, CampaignWaveTable, Queries, Tx } from './schema.ts'
+import type { Queries, Tx } from './schema.ts'
+import type { CampaignTable, CampaignWaveTable } from './schema-campaigns.ts'
 
 export const campaignStatuses = ['draft', 'running', 'paused', 'completed', 'aborted'] as const
 export type CampaignStatus = (typeof campaignStatuses)[number]

@@ -3,7 +3,8 @@ import { sql } from 'kysely'
 import type { Instant } from '../base/clock.ts'
 import type { DeviceId } from '../base/id.ts'
 import { prepared, preparedRows } from './prepared.ts'
-import type { Queries, RenewalAttemptTable, Tx } from './schema.ts'
+import type { Queries, Tx } from './schema.ts'
+import type { RenewalAttemptTable } from './schema-campaigns.ts'
 
 /**
  * `queued`: on its way out. `sent`: the next hop has it. `delivered`: it says that the device has it. `failed`: it will not

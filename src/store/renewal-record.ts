@@ -1,7 +1,7 @@
 /** One row of the renewals and its two shapes: record in the program, row in the database. */
 import { hourMs, type Instant } from '../base/clock.ts'
 import type { CertificateId, DeviceId } from '../base/id.ts'
-import type { RenewalTable } from './schema.ts'
+import type { RenewalTable } from './schema-campaigns.ts'
 
 /**
  * `planned`: not asked yet. `triggered`: asked. `issued`: has a new certificate, not used yet. `confirmed`: uses it; the old

@@ -11,7 +11,8 @@ import {
   type RenewalRecord,
   type RenewalRow,
 } from './renewal-record.ts'
-import type { Db, Queries, RenewalTable, Tx } from './schema.ts'
+import type { Db, Queries, Tx } from './schema.ts'
+import type { RenewalTable } from './schema-campaigns.ts'
 import { unitEndOf } from './unit-end.ts'
 
 /** As SQL, because the partial index needs it. */

@@ -2,7 +2,8 @@
 import type { Instant } from '../base/clock.ts'
 import type { CertificateId, DeviceId } from '../base/id.ts'
 import { locked, prepared, preparedRows } from './prepared.ts'
-import type { Queries, RetirementTable, Tx } from './schema.ts'
+import type { Queries, Tx } from './schema.ts'
+import type { RetirementTable } from './schema-campaigns.ts'
 
 export interface RetirementRecord {
   /** The replaced one. */
