@@ -2,6 +2,7 @@
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Refusal } from '../base/errors.ts'
+import { safeJson } from '../base/safe-json.ts'
 import type { Engine } from '../engine/context.ts'
 import { dryRunOf } from '../engine/dry-run.ts'
 import { accessOf } from '../engine/operators/permissions.ts'
@@ -55,7 +56,7 @@ export function sendProblem(reply: FastifyReply, error: unknown, engine: Engine)
     .code(problem.status)
     .header('cache-control', 'no-store')
     .type(problemType)
-    .send(JSON.stringify(problem))
+    .send(safeJson(problem))
 }
 
 /** JSON, or for a route that reads streams the stream itself. */
@@ -178,7 +179,7 @@ async function send(
     void reply.header('etag', etag)
     if (isUnchanged(request.headers['if-none-match'], etag)) return await reply.code(304).send()
   }
-  return await reply.type('application/json; charset=utf-8').send(JSON.stringify(sparseAnswer(value, fields)))
+  return await reply.type('application/json; charset=utf-8').send(safeJson(sparseAnswer(value, fields)))
 }
 
 function methodsOf(routes: readonly Route[]): Map<string, Set<string>> {

@@ -2,6 +2,7 @@
 import type { Route } from './route.ts'
 import { auditRoutes } from './resources/audit.ts'
 import { caseRoutes } from './resources/cases.ts'
+import { exportRoutes } from './resources/exports.ts'
 import { issuerRoutes } from './resources/issuers.ts'
 import { proposalRoutes } from './resources/proposals.ts'
 import { revocationRoutes } from './resources/revocations.ts'
@@ -29,5 +30,6 @@ export const routes: readonly Route[] = [
   ...caseRoutes,
   ...proposalRoutes,
   ...auditRoutes,
+  ...exportRoutes,
   ...taskRoutes,
 ]

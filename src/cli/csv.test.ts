@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { formatCsv, readCsv, type CsvRow } from './csv.ts'
+import { formatCsv } from '../base/csv-line.ts'
+import { readCsv, type CsvRow } from './csv.ts'
 import { maxLineBytes, splitLines } from './line-reader.ts'
 
 async function* chunked(text: string | Uint8Array, size: number): AsyncGenerator<Uint8Array> {

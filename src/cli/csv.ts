@@ -116,18 +116,3 @@ function trimmed(field: string): string {
 function firstOf(lines: readonly Line[]): Line {
   return lines[0] as Line
 }
-
-/**
- * One line of CSV that a spreadsheet cannot take for a formula: OWASP's rule, a quote before `= + - @`, tab and CR.
- * @returns with its line end, CRLF as RFC 4180 says
- */
-export function formatCsv(fields: readonly (string | number | null)[]): string {
-  return `${fields.map(formatField).join(',')}\r\n`
-}
-
-function formatField(value: string | number | null): string {
-  if (value === null) return ''
-  if (typeof value === 'number') return String(value)
-  const safe = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value
-  return /[",\r\n]/.test(safe) || safe !== safe.trim() ? `"${safe.replaceAll('"', '""')}"` : safe
-}

@@ -2,7 +2,7 @@
  * Standard output is for answers, standard error for everything else. Text that came from a device or a certificate
  * passes through `printable` in `table` and `fields`; a command that builds text itself calls it itself.
  */
-import { isUnsafeText } from '../base/text.ts'
+import { safeJson } from '../base/safe-json.ts'
 import { chooseStyle, plain, type Style } from './style.ts'
 import { formatHeader, formatRow, formatTabs, layoutTable, type Column } from './table.ts'
 
@@ -48,6 +48,8 @@ export interface Output {
   list<Row>(list: ListAnswer<Row>): Promise<void>
   /** Raw bytes or text on standard output (PEM, DER, CSV, completion scripts). */
   raw(data: string | Uint8Array): void
+  /** The same for what is long: resolves when there is room for more. */
+  stream(piece: string): Promise<void>
   /** A line for a person on standard error: what happened, what to do next. Silent under --json. */
   note(line: string): void
   /** A line on standard error that is never silent. */
@@ -95,22 +97,14 @@ export function createOutput({ stdout, stderr, env, isJson }: OutputOptions): Ou
       else if (written.isCut) stderr.write(`The first ${written.count} are shown; --all shows all.\n`)
     },
     raw: (data) => void stdout.write(data),
+    stream: async (piece) => await write(stdout, piece),
     note: (text) => void (isJson() || stderr.write(`${text}\n`)),
     warn: (text) => void stderr.write(`${text}\n`),
   }
 }
 
-/** JSON in which every unsafe character is a `\\uXXXX` escape, so that it cannot act on a terminal. */
 export function jsonText(value: Json, indent = 0): string {
-  return JSON.stringify(value, null, indent).replace(/[^\n\x20-\x7e]/gu, (character) =>
-    isUnsafeText(character)
-      ? Array.from({ length: character.length }, (_, i) => unitEscape(character.charCodeAt(i))).join('')
-      : character,
-  )
-}
-
-function unitEscape(unit: number): string {
-  return `\\u${unit.toString(16).padStart(4, '0')}`
+  return safeJson(value, indent)
 }
 
 async function writeList<Row>(

@@ -166,6 +166,12 @@ export const nouns: readonly Noun[] = [
     load: async () => (await import('./crl.ts')).registerCrl,
   },
   {
+    name: 'export',
+    summary: 'devices, certificates, the field list or facts as CSV or JSON Lines',
+    group: inventory,
+    load: async () => (await import('./export.ts')).registerExport,
+  },
+  {
     name: 'completion',
     summary: 'shell completion for bash, zsh or fish',
     group: 'Other:',
