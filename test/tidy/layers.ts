@@ -12,7 +12,7 @@ interface Layer {
 
 const edges = ['protocols', 'api', 'authorities', 'connectors', 'triggers', 'notifiers']
 const belowEdge = ['engine', 'pki', 'filter', 'base']
-const belowApp = ['config', ...edges, 'agent', 'engine', 'store', 'pki', 'filter', 'base']
+const belowApp = ['config', ...edges, 'client', 'agent', 'engine', 'store', 'pki', 'filter', 'base']
 
 export const layers: Readonly<Record<string, Layer>> = {
   base: { imports: [], packages: ['pino'] },
@@ -20,6 +20,8 @@ export const layers: Readonly<Record<string, Layer>> = {
   // The filter language of lists; runs in a browser too.
   filter: { imports: ['base'], packages: [] },
   store: { imports: ['filter', 'base'], packages: ['kysely', 'pg'] },
+  // The REST API for programs: fetch alone, so that a page can use it.
+  client: { imports: [], packages: [] },
   engine: { imports: ['store', 'pki', 'filter', 'base'], packages: [] },
   agent: { imports: ['pki', 'base'], packages: ['mqtt'] },
   config: { imports: ['engine', 'pki', 'base'] },

@@ -3,7 +3,10 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
+import { clientSource } from '../../scripts/client-source.ts'
 import { withConfigurationTables } from '../../scripts/configuration-table.ts'
+import { openApiDocument } from '../../src/api/openapi.ts'
+import { routes } from '../../src/api/routes.ts'
 import { refusalRules } from '../../src/base/errors.ts'
 import type { Exceptions, Finding } from './rules.ts'
 import { importsOf, type Source } from './source.ts'
@@ -37,6 +40,11 @@ suite('tables', () => {
     const written = read('docs/configuration.md')
     assert.equal(withConfigurationTables(written), written)
     assert.notEqual(withConfigurationTables(`${written}| planted |`), `${written}| planted |`)
+  })
+
+  test('src/client/generated is what `npm run docs` writes', () => {
+    for (const [name, text] of Object.entries(clientSource(openApiDocument(routes, ''))))
+      assert.equal(read(`src/client/generated/${name}`), text, `${name}: run \`npm run docs\` and commit it`)
   })
 
   const testOf = (path: string): string | null => (existsSync(join(root, path)) ? read(path) : null)
