@@ -2,6 +2,7 @@
 import { InvalidArgumentError, Option, type Command } from 'commander'
 import { Refusal } from '../base/errors.ts'
 import { parseYaml } from '../config/yaml-file.ts'
+import { forecastCampaign } from '../engine/inventory/forecast-read.ts'
 import type { CliContext } from './context.ts'
 import { collect, given, tagOption, wholeNumber } from './options.ts'
 
@@ -17,6 +18,7 @@ export interface EditOptions {
 }
 
 export interface DefinitionOptions extends EditOptions {
+  readonly fromForecast?: boolean
   readonly all?: boolean
   readonly profile?: string
   readonly cohort?: string
@@ -37,6 +39,7 @@ type Written = Readonly<Record<string, unknown>>
 export function addDefinitionOptions(command: Command): Command {
   command
     .option('--file <file>', 'definition as YAML or JSON; - is standard input')
+    .option('--from-forecast', 'the highest cliff of `cert expiry --flatten`, renewed early')
     .option('--all', 'every device')
     .option('--profile <name>', 'devices of this profile')
     .option('--cohort <name>', 'of this cohort')
@@ -95,7 +98,10 @@ export function addEditOptions(command: Command, approval: string): Command {
 /** What campaign-read.ts reads. @throws Refusal `campaign-invalid` with the line when the file does not parse */
 export async function writtenDefinition(cli: CliContext, options: DefinitionOptions): Promise<Written> {
   const { profile, cohort, batch, site, issuer, keyAlgorithm, expiringBefore, lastSeenBefore } = options
-  const file = await readFile(cli, options.file)
+  const file =
+    options.fromForecast === true
+      ? await forecastCampaign((await cli.app()).engine, cli.clock.now())
+      : await readFile(cli, options.file)
   const tags = options.tag === undefined ? undefined : Object.fromEntries(options.tag)
   const columns = { profile, cohort, batch, site, tags, issuer, keyAlgorithm, expiringBefore, lastSeenBefore }
   const selection = given({ all: options.all, ...columns })

@@ -88,6 +88,11 @@ function registerCreate(campaign: Command, cli: CliContext): void {
         run: 'perennial campaign create spring --profile gateway --canary 20 --wave 30 --soak 2d --approval manual',
       },
       {
+        say: 'What the forecast proposes, where more end in a week than can be renewed',
+        run: 'perennial campaign create cliff --from-forecast --dry-run',
+        exit: 5,
+      },
+      {
         say: 'From a file, at night where the devices stand',
         run: "perennial campaign create meters --file meters.yaml --window 'cron(0 1 ? * * *)/240'",
       },

@@ -1,6 +1,9 @@
 /** `cert expiry`: a histogram in the terminal. */
 import { dayMs, type Instant } from '../base/clock.ts'
 import { expiryBuckets, type ExpiryBucket, type ExpiryRequest } from '../engine/inventory/inventory.ts'
+import { flattening, renewalForecast, stacked } from './cert-forecast.ts'
+import type { Split } from '../engine/inventory/forecast-read.ts'
+import type { WhatIf } from '../engine/inventory/expiry-forecast.ts'
 import type { CliContext } from './context.ts'
 import { given } from './options.ts'
 import { padEnd, padStart } from './text-width.ts'
@@ -14,6 +17,10 @@ export interface ExpiryOptions {
   readonly from?: Instant
   readonly profile?: string
   readonly cohort?: string
+  readonly stack?: Split
+  readonly renewals?: boolean
+  readonly whatIf?: readonly WhatIf[]
+  readonly flatten?: boolean
 }
 
 /** A month of days, half a year of weeks, two years of months. */
@@ -21,6 +28,10 @@ const usualCounts: Readonly<Record<ExpiryUnit, number>> = { day: 30, week: 26, m
 
 export async function expiry(cli: CliContext, options: ExpiryOptions): Promise<void> {
   const { by, count = usualCounts[by], from = cli.clock.now(), profile, cohort } = options
+  if (options.flatten === true) return await flattening(cli, options)
+  if (options.renewals === true || options.whatIf !== undefined) return await renewalForecast(cli, options)
+  if (options.stack !== undefined)
+    return await stacked(cli, { ...options, by, count, from, stack: options.stack })
   const { engine } = await cli.app()
   const buckets = await expiryBuckets(engine, { from, by, buckets: count, ...given({ profile, cohort }) })
   const { style, width } = cli.output

@@ -2,6 +2,8 @@
 import { Argument, Option, type Command } from 'commander'
 import { exportCertificate, listAll, listNeedsRenewal, show } from './cert-list.ts'
 import { expiry } from './cert-expiry.ts'
+import { whatIfOption } from './cert-forecast.ts'
+import { splits } from '../engine/inventory/forecast-read.ts'
 import { importCertificates } from './cert-import.ts'
 import { inspect, lint, verify } from './cert-inspect.ts'
 import { certificateResource } from '../filter/resources.ts'
@@ -11,6 +13,7 @@ import { addExamples } from './examples.ts'
 import { addFilterOptions } from './filter-options.ts'
 import {
   addListOptions,
+  collect,
   deviceIdArgument,
   durationOption,
   instantOption,
@@ -118,9 +121,20 @@ function registerExpiry(cert: Command, cli: CliContext): void {
       .addOption(new Option('--from <day>', 'begin here instead of today').argParser(instantOption))
       .option('--profile <name>', 'of this profile')
       .option('--cohort <name>', 'of this cohort')
+      .addOption(new Option('--stack <what>', 'how many of each').choices(splits))
+      .option('--renewals', 'when they are renewed, at the rate that there is, and what lapses')
+      .option(
+        '--what-if <name=value>',
+        'with jitter=30d, window=60d or rate=5000 (a week) in place of what is; may be repeated',
+        collect(whatIfOption),
+      )
+      .option('--flatten', 'how many to renew early in which week, where more end than can be renewed in one')
       .action(async (options) => await expiry(cli, options)),
     [
       { say: 'The next half year by week', run: 'perennial cert expiry' },
+      { say: 'By who signed them', run: 'perennial cert expiry --by month --stack issuer' },
+      { say: 'What a jitter of a month would do', run: 'perennial cert expiry --what-if jitter=30d' },
+      { say: 'How to flatten a cliff', run: 'perennial cert expiry --flatten' },
       {
         say: 'Three years by month, one cohort',
         run: 'perennial cert expiry --by month --count 36 --cohort pilot',

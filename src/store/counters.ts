@@ -1,5 +1,6 @@
 /** Sums that pages show, read from the roll-ups instead of from the rows. */
 import { sql } from 'kysely'
+import { dayMs } from '../base/clock.ts'
 import { unitEndOf } from './unit-end.ts'
 import type { Queries, Tx } from './schema.ts'
 
@@ -91,6 +92,29 @@ export async function liveByIssuer(q: Queries): Promise<IssuerSum[]> {
     firstDay: row.first_day,
     lastDay: row.last_day,
   }))
+}
+
+/** The histogram by a column without a roll-up, counted over the rows. Index: certificates_expiry. */
+export async function expirySplit(
+  q: Queries,
+  { fromDay, days, by }: { readonly fromDay: number; readonly days: number; readonly by: 'batch' | 'site' },
+): Promise<ExpirySum[]> {
+  const day = sql<number>`not_after / ${sql.lit(dayMs)}`
+  const rows = await q
+    .selectFrom('certificates')
+    .select([
+      day.as('day'),
+      sql<string>`coalesce(${sql.ref(by)}, '')`.as('key'),
+      sql<number>`cast(count(*) as bigint)`.as('count'),
+    ])
+    .where(sql<boolean>`status in ('issued', 'confirmed')`)
+    .where('not_after', '>=', fromDay * dayMs)
+    .where('not_after', '<', (fromDay + days) * dayMs)
+    .groupBy([sql`1`, sql`2`])
+    .orderBy(sql`1`)
+    .orderBy(sql`2`)
+    .execute()
+  return rows
 }
 
 /** PostgreSQL sums bigint to numeric, which would arrive as text. */
