@@ -115,15 +115,14 @@ export async function flattening(cli: CliContext, options: ForecastOptions): Pro
       if (cliffs.length === 0) {
         return `No week of the next ${input.weeks} has more ends than can be renewed in one (${grouped(input.perWeek)}).`
       }
-      const lines = cliffs.flatMap((cliff) => [
-        `${grouped(cliff.count)} end in the week from ${dayText(cliff.fromDay)}; renew`,
-        ...cliff.renewals.map(
-          ({ fromDay, count }) => `  ${grouped(count)} in the week from ${dayText(fromDay)}`,
-        ),
-        ...(cliff.unplaced === 0
-          ? []
-          : [`  ${grouped(cliff.unplaced)} find no room in their window: a longer one, or a higher rate`]),
-      ])
+      const lines: string[] = []
+      for (const { fromDay, count, renewals, unplaced } of cliffs) {
+        lines.push(`${grouped(count)} end in the week from ${dayText(fromDay)}; renew`)
+        for (const each of renewals)
+          lines.push(`  ${grouped(each.count)} in the week from ${dayText(each.fromDay)}`)
+        if (unplaced > 0)
+          lines.push(`  ${grouped(unplaced)} find no room in their window: a longer one, or a higher rate`)
+      }
       return [
         ...lines,
         '',
