@@ -9,6 +9,7 @@ import { Refusal } from './base/errors.ts'
 import { writeFileAtomically } from './base/file.ts'
 import { createLog, type Log } from './base/log.ts'
 import { systemRandom, type Random } from './base/random.ts'
+import { configuredConnectors } from './connector-list.ts'
 import { loadConfig, type Config, type Environment } from './config.ts'
 import { alertSettingsOf } from './config/alerts.ts'
 import { isHostName } from './config/rules.ts'
@@ -117,6 +118,7 @@ function engineSettings(config: Config): EngineSettings {
     sites: config.sites,
     crl: config.crl,
     approval: config.approval,
+    connectors: configuredConnectors(config),
     ocsp: { liveSignaturesPerSecond: config.ocsp.liveSignatures },
     alerts: alertSettingsOf(config),
   }

@@ -15,7 +15,7 @@ import { serveHttp, serverOptions } from './protocols/http-server.ts'
 import { ensureServerCertificate } from './server-certificate.ts'
 import { openEstEndpoint } from './serve/est-endpoint.ts'
 import { healthChecks } from './serve/health-checks.ts'
-import { platformJobs, serverCertificateJob, workerJobs } from './serve/jobs.ts'
+import { connectorJobs, platformJobs, serverCertificateJob, workerJobs } from './serve/jobs.ts'
 import { listen, type Listener } from './serve/listener.ts'
 import { startMqtt, type MqttRole } from './serve/mqtt-role.ts'
 import { WorkerPool } from './serve/worker-pool.ts'
@@ -98,7 +98,7 @@ export async function serve(app: App, options: ServeOptions): Promise<Serving> {
       ...(est || (mqtt?.port ?? null) !== null ? [identityJob(app, await identity(), { est, mqtt })] : []),
       ...(status ? [storeAnswers] : []),
       ...(mqtt?.jobs ?? []),
-      ...(isJobNode ? platformJobs(app) : []),
+      ...(isJobNode ? [...platformJobs(app), ...(await connectorJobs(app))] : []),
     ])
     const running = jobs.run(stopping.signal)
     started.push(() => running)

@@ -71,3 +71,8 @@ export function topicFits(filter: string, topic: string): boolean {
   }
   return wanted.length === levels.length
 }
+
+/** The role of one device in Mosquitto's dynamic security plugin: what it may do stands there. */
+export function dynsecRoleOf(deviceId: string): string {
+  return `perennial-device-${deviceId}`
+}

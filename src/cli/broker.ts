@@ -3,7 +3,13 @@ import { Option, type Command } from 'commander'
 import { devicePage } from '../engine/inventory/inventory.ts'
 import { MosquittoContacts } from '../engine/renewals/mosquitto-contacts.ts'
 import { flushSightings } from '../engine/renewals/sighting.ts'
-import { dynsecDevice, dynsecPlatform, mosquittoAcl, mosquittoConf } from '../protocols/mqtt-acl.ts'
+import {
+  dynsecAdministrator,
+  dynsecDevice,
+  dynsecPlatform,
+  mosquittoAcl,
+  mosquittoConf,
+} from '../protocols/mqtt-acl.ts'
 import type { CliContext } from './context.ts'
 import { addExamples } from './examples.ts'
 import { plural } from './import.ts'
@@ -83,6 +89,7 @@ async function acl(cli: CliContext, { format, user, conf }: AclOptions): Promise
   }
   const print = (commands: readonly object[]) => cli.output.raw(`${JSON.stringify({ commands })}\n`)
   print(dynsecPlatform({ prefix, platformUser: user }))
+  if (config.connectors.mosquitto.dynsec) print(dynsecAdministrator(user))
   for await (const { id, state } of everyPage((page) => devicePage(engine, page), null)) {
     if (state !== 'decommissioned') print(dynsecDevice(prefix, id))
   }

@@ -1,6 +1,7 @@
 /** Rules over more than one key: values that are right alone and contradict each other. */
 import { isIP } from 'node:net'
 import type { Settings } from '../config.ts'
+import { connectorRules } from './connector-rules.ts'
 import { triggerRules } from './trigger-rules.ts'
 
 export interface Rule {
@@ -12,6 +13,7 @@ export interface Rule {
 
 export const rules: readonly Rule[] = [
   ...triggerRules,
+  ...connectorRules,
   {
     keys: ['admin.host', 'admin.insecureExpose'],
     check: ({ admin }) =>

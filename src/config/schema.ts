@@ -5,6 +5,7 @@
 import { choice, choices, duration, flag, integer, list, optionalText, section, text } from './knob.ts'
 import { approvalSection } from './approval-section.ts'
 import { alertsSection } from './alerts-section.ts'
+import { connectorsSection } from './connectors-section.ts'
 import { crlSection } from './crl-section.ts'
 import { ocspSection } from './ocsp-section.ts'
 import { mqttSection } from './mqtt-section.ts'
@@ -210,6 +211,7 @@ export const schema = section('Configuration of a Perennial installation.', {
   sightings: sightingsSection,
   crl: crlSection,
   approval: approvalSection,
+  connectors: connectorsSection,
   ocsp: ocspSection,
   alerts: alertsSection,
 

@@ -63,6 +63,16 @@ export function failureResponse(host: FailureHost, error: unknown): EstResponse 
   }
 }
 
+/** What ends a kept-alive connection: the certificate that it began with is worth nothing any more. */
+const ends: ReadonlySet<RefusalCode> = new Set([
+  'device-revoked',
+  'device-quarantined',
+  'device-decommissioned',
+  'issuer-revoked',
+  'certificate-expired',
+  'certificate-retired',
+])
+
 function refusalResponse(random: Random, refusal: Refusal): EstResponse {
   const status = refusalRules[refusal.code].http
   if (status === 401) {
@@ -73,7 +83,8 @@ function refusalResponse(random: Random, refusal: Refusal): EstResponse {
   const headers: Record<string, string> = {}
   if (refusal.retryAfterMs !== null) headers['Retry-After'] = retryAfterSeconds(refusal.retryAfterMs)
   else if (status === 503) headers['Retry-After'] = jitteredRetryAfter(random)
-  return { ...textResponse(status, oneLine(refusal.message), headers), result: refusal.code }
+  const answer = textResponse(status, oneLine(refusal.message), headers)
+  return { ...answer, result: refusal.code, ...(ends.has(refusal.code) ? { isLast: true } : {}) }
 }
 
 /** Details quote what clients sent; a device's log must not be written by them. */

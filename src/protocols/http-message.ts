@@ -20,6 +20,8 @@ export interface HttpResponse {
   readonly body: Uint8Array | string
   /** Called when all of it was handed to the network. Must not throw. */
   readonly onSent?: () => void
+  /** The connection ends with it: whoever asked counts for nothing any more. */
+  readonly isLast?: boolean
 }
 
 /** `Retry-After` in whole seconds, never 0, which some clients take for "at once, for ever" (RFC 9110 §10.2.3). */

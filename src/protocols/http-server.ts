@@ -104,7 +104,8 @@ async function answerRequest(exchange: Exchange): Promise<void> {
       return
     }
   }
-  send(response, await handler.handle(head, body, request), false)
+  const last = await handler.handle(head, body, request)
+  send(response, last, last.isLast === true)
 }
 
 const noBody = new Uint8Array(0)

@@ -6,6 +6,7 @@ import type { DeviceId } from '../base/id.ts'
 import {
   deviceLeaves,
   deviceTopic,
+  dynsecRoleOf,
   everyDevice,
   serverLeaves,
   sharedFilter,
@@ -96,9 +97,23 @@ export function dynsecPlatform({ prefix, platformUser }: AclOptions): object[] {
   ]
 }
 
+/** What the platform needs besides, to disable and enable the clients of devices (`connectors.mosquitto.dynsec`). */
+export function dynsecAdministrator(platformUser: string): object[] {
+  const rolename = 'perennial-sessions'
+  const control = '$CONTROL/dynamic-security/v1'
+  return [
+    dynsecRole(rolename, [
+      ['publishClientSend', control],
+      ['publishClientReceive', `${control}/response`],
+      ['subscribePattern', `${control}/response`],
+    ]),
+    { command: 'addClientRole', username: platformUser, rolename },
+  ]
+}
+
 /** The same for one device. Its client has no password: only its certificate names it. */
 export function dynsecDevice(prefix: string, deviceId: DeviceId): object[] {
-  const rolename = `perennial-device-${deviceId}`
+  const rolename = dynsecRoleOf(deviceId)
   return [
     dynsecRole(rolename, [
       ...deviceLeaves.map((leaf) => ['publishClientSend', deviceTopic(prefix, deviceId, leaf)] as const),

@@ -2,14 +2,17 @@
 import type { Duplex } from 'node:stream'
 import { secondMs, type Instant } from '../base/clock.ts'
 import { Refusal, refusalRules } from '../base/errors.ts'
-import type { DeviceId } from '../base/id.ts'
+import type { DeviceId, IssuerId } from '../base/id.ts'
 import type { Engine } from '../engine/context.ts'
 import { admitConnection, type ConnectedPeer } from '../engine/inventory/device-connection.ts'
 import type { JobResult } from '../engine/jobs.ts'
+import type { SessionCut } from '../engine/sessions/watch.ts'
 
 export interface Session {
   readonly peer: ConnectedPeer
   readonly deviceId: DeviceId
+  /** Who signed its certificate. */
+  readonly issuerId: IssuerId
   /** Of its certificate. */
   readonly notAfter: Instant
   checkedAt: Instant
@@ -89,6 +92,29 @@ export class BrokerSessions {
     const now = this.#engine.clock.now()
     if (this.isGood(session) && now - session.checkedAt < freshMs) return
     await this.#look(session, now)
+  }
+
+  /**
+   * Looks at once at the sessions that a decision is about, whenever they were looked at before.
+   * @returns how many were ended
+   */
+  async cut(
+    { deviceId, issuerId }: Pick<SessionCut, 'deviceId' | 'issuerId'>,
+    now: Instant,
+  ): Promise<number> {
+    if (issuerId !== null) this.#engine.issuers.forget()
+    const meant =
+      deviceId !== null
+        ? [...(this.#byDevice.get(deviceId) ?? [])]
+        : this.all().filter((session) => session.issuerId === issuerId)
+    for (const session of meant) {
+      try {
+        await this.#look(session, now)
+      } catch (error) {
+        if (!(error instanceof Refusal)) throw error
+      }
+    }
+    return meant.filter(({ isDead }) => isDead).length
   }
 
   /** One bounded pass over those that were not looked at for a while. */

@@ -14,6 +14,7 @@ import type { Engine } from '../engine/context.ts'
 import { admitConnection, type ConnectedPeer } from '../engine/inventory/device-connection.ts'
 import type { JobResult } from '../engine/jobs.ts'
 import type { MqttLink } from '../engine/ports.ts'
+import type { SessionCut } from '../engine/sessions/watch.ts'
 import { mayReceive, maySubscribe, publishLeaf } from '../protocols/mqtt-access.ts'
 import { limitPackets } from '../protocols/mqtt-frames.ts'
 import { MqttService } from '../protocols/mqtt-service.ts'
@@ -53,6 +54,8 @@ export interface Broker {
   readonly service: MqttService
   /** Devices that are connected now, each connection counted. */
   readonly connected: () => number
+  /** Sessions that a decision is about, looked at once. @returns how many were ended */
+  cut(cut: SessionCut, now: Instant): Promise<number>
   /** One bounded pass over the sessions whose certificate was not looked at for a while. */
   recheck(now: Instant): Promise<JobResult>
   /** New connections get the new certificate; open ones keep theirs. */
@@ -146,6 +149,7 @@ export async function openBroker(options: BrokerOptions): Promise<Broker> {
     link,
     service,
     connected: () => sessions.size,
+    cut: (cut, now) => sessions.cut(cut, now),
     recheck: (now) => sessions.recheck(now),
     reload: (identity) => server.setSecureContext(tls(identity)),
     close: () => (closed ??= close()),
@@ -160,10 +164,11 @@ async function admitSocket(engine: Engine, socket: TLSSocket): Promise<Session |
     if (certificate === null) throw new Refusal('unauthenticated', 'connect with a device certificate')
     const peer: ConnectedPeer = { address, certificate }
     const connection = await admitConnection(engine, peer, now)
-    const { notAfter } = connection.certificate
+    const { notAfter, issuerId } = connection.certificate
     return {
       peer,
       deviceId: connection.deviceId,
+      issuerId,
       notAfter,
       checkedAt: now,
       isDead: false,

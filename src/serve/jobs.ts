@@ -3,6 +3,7 @@ import type { App } from '../app.ts'
 import { hourMs, secondMs } from '../base/clock.ts'
 import { alertsJob } from '../engine/alerts/alert-job.ts'
 import { notifyHandler } from '../engine/alerts/notify.ts'
+import { createConnectors } from '../connector-list.ts'
 import { crlJob } from '../engine/revocation/crl-publish.ts'
 import { openDueRenewals } from '../engine/renewals/due-renewals.ts'
 import { indexFingerprintsJob } from '../engine/inventory/fingerprints.ts'
@@ -16,6 +17,7 @@ import { proposalKinds } from '../engine/proposals/proposal-kinds.ts'
 import { expireProposalsJob, proposalHandler } from '../engine/proposals/proposal.ts'
 import { reissueJob } from '../engine/revocation/reissue.ts'
 import { revocationJob } from '../engine/revocation/revoke-batch.ts'
+import { cutExpiredJob, cutUnderIssuerJob, disconnectJob } from '../engine/sessions/cut-jobs.ts'
 import { sealJob } from '../engine/audit/seal.ts'
 import { writeSightings } from '../engine/renewals/sighting.ts'
 import { taskJob } from '../engine/tasks.ts'
@@ -38,6 +40,8 @@ export function platformJobs(app: App): Job[] {
     forgetRetired(),
     revocationJob,
     reissueJob,
+    cutExpiredJob,
+    cutUnderIssuerJob,
     crlJob,
     alertsJob({
       intervalMs: config.alerts.intervalMs,
@@ -45,6 +49,11 @@ export function platformJobs(app: App): Job[] {
     }),
     ...(config.sightings.token === null ? [] : [indexFingerprintsJob]),
   ]
+}
+
+/** Brokers and services that are told whose sessions to end; the one over MQTT is where the link is. */
+export async function connectorJobs({ config, engine }: App): Promise<Job[]> {
+  return (await createConnectors(config, engine)).map(disconnectJob)
 }
 
 /** Every process that answers devices writes down whom it saw. */

@@ -3,6 +3,7 @@
  * that need it.
  */
 import { readFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
 import type { Metrics } from '../api/metrics.ts'
 import type { App } from '../app.ts'
 import { secondMs } from '../base/clock.ts'
@@ -16,9 +17,12 @@ import {
   sharedFilter,
 } from '../base/mqtt-topics.ts'
 import type { Job } from '../engine/jobs.ts'
+import { disconnectJob } from '../engine/sessions/cut-jobs.ts'
+import { CutWatcher } from '../engine/sessions/watch.ts'
 import { publishHintsJob } from '../engine/renewals/publish-hints.ts'
 import { standingTriggersJob } from '../engine/triggers/standing-triggers.ts'
 import type { MqttLink, MqttReceived, TriggerChannel, TriggerKind } from '../engine/ports.ts'
+import { createMosquittoDisconnector } from '../connectors/mosquitto.ts'
 import { openMqttLink, type MqttCredentials } from '../protocols/mqtt-client.ts'
 import { MqttService } from '../protocols/mqtt-service.ts'
 import type { ServerIdentity } from '../protocols/tls-server.ts'
@@ -49,6 +53,13 @@ export interface MqttRoleOptions {
 }
 
 const recheckIntervalMs = secondMs
+/** A decision of any process is acted on within this. */
+const cutIntervalMs = secondMs / 4
+
+/** For `perennial revoke status`: where the broker is, of several on one database. */
+function brokerName(port: number): string {
+  return `broker ${hostname()}:${port}`
+}
 
 /** @returns null when there is no broker for this process. @throws Refusal `configuration-invalid` */
 export async function startMqtt(app: App, options: MqttRoleOptions): Promise<MqttRole | null> {
@@ -98,10 +109,17 @@ async function startEmbedded(app: App, { identity, metrics }: MqttRoleOptions): 
       isShared: true,
       run: (_engine, now) => broker.recheck(now),
     }
+    const watcher = new CutWatcher(engine, brokerName(listener.port))
+    const cuts: Job = {
+      name: 'session-cuts',
+      intervalMs: cutIntervalMs,
+      isShared: true,
+      run: (_engine, now) => watcher.pass(now, (cut) => broker.cut(cut, engine.clock.now())),
+    }
     return {
       port: listener.port,
       link: broker.link,
-      jobs: [recheck],
+      jobs: [recheck, cuts],
       problem: () => (broker.link.isConnected ? null : 'the broker is closed'),
       reload: (next) => broker.reload(next),
       stop: async (timeoutMs) => {
@@ -146,10 +164,14 @@ async function startExternal(app: App, { listens, metrics }: MqttRoleOptions): P
       await link.subscribe(filter, (message) => takeMessage(service, mqtt.topicPrefix, message))
     }
   }
+  const { mosquitto } = config.connectors
+  const connectors = mosquitto.dynsec
+    ? [await createMosquittoDisconnector({ link, timeoutMs: mosquitto.timeoutMs }, engine)]
+    : []
   return {
     port: null,
     link,
-    jobs: [],
+    jobs: connectors.map(disconnectJob),
     problem: () => link.problem,
     reload: () => undefined,
     stop: () => link.close(),

@@ -99,12 +99,13 @@ export async function putCutResult(
 }
 
 export async function cutResults(q: Queries, cutId: number): Promise<CutResult[]> {
-  return await q
+  const rows = await q
     .selectFrom('session_cut_results')
     .select(['surface', 'at', 'sessions'])
     .where('cut_id', '=', cutId)
     .orderBy('surface')
     .execute()
+  return rows.map(({ surface, at, sessions }) => ({ surface, at, sessions }))
 }
 
 export interface SessionWatcher {

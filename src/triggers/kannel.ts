@@ -5,7 +5,7 @@
 import { Refusal } from '../base/errors.ts'
 import { smsReceiptToken } from '../base/sms-receipt-token.ts'
 import { printable } from '../base/text.ts'
-import { callHttp, refuseBadUrl } from './http-call.ts'
+import { callHttp, refuseBadUrl } from '../base/http-call.ts'
 import type { SmsGateway } from './sms-gateway.ts'
 import type { TriggerHost } from './trigger-host.ts'
 

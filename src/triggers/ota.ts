@@ -9,7 +9,7 @@ import { deviceTopic } from '../base/mqtt-topics.ts'
 import type { MqttLink, Trigger, TriggerChannel } from '../engine/ports.ts'
 import { signOtaBundle, type OtaBundle } from '../pki/ota-bundle.ts'
 import { closable } from './closable.ts'
-import { callHttp, refuseBadUrl } from './http-call.ts'
+import { callHttp, refuseBadUrl } from '../base/http-call.ts'
 import type { TriggerHost } from './trigger-host.ts'
 
 export interface OtaHttpOptions {

@@ -1,7 +1,7 @@
 /** SMS through the Twilio API (2010-04-01) or a provider that speaks it. */
 import { Refusal } from '../base/errors.ts'
 import { printable } from '../base/text.ts'
-import { callHttp, refuseBadUrl } from './http-call.ts'
+import { callHttp, refuseBadUrl } from '../base/http-call.ts'
 import type { SmsGateway } from './sms-gateway.ts'
 import type { TriggerHost } from './trigger-host.ts'
 

@@ -8,7 +8,7 @@ import type { Extension, ExtensionHost } from '../base/extension.ts'
 import { parseWebhookSecret, webhookHeaders } from '../base/standard-webhooks.ts'
 import type { Trigger, TriggerChannel } from '../engine/ports.ts'
 import { closable } from './closable.ts'
-import { callHttp, refuseBadUrl } from './http-call.ts'
+import { callHttp, refuseBadUrl } from '../base/http-call.ts'
 
 export interface WebhookOptions {
   readonly url: string

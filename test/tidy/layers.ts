@@ -28,6 +28,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   ...Object.fromEntries(edges.map((name) => [name, { imports: belowEdge }])),
   // An extension implements a port: of the engine it sees nothing else.
   authorities: { imports: ['engine/ports.ts', 'pki', 'base'], packages: [] },
+  connectors: { imports: ['engine/ports.ts', 'pki', 'base'], packages: [] },
   triggers: { imports: ['engine/ports.ts', 'pki', 'base'], packages: ['smpp'] },
   notifiers: { imports: ['engine/ports.ts', 'pki', 'base'], packages: ['nodemailer'] },
   app: { imports: belowApp },
@@ -48,6 +49,7 @@ const rootFiles: Readonly<Record<string, string>> = {
   'data-directory.ts': 'app',
   'trigger-channels.ts': 'app',
   'alert-notifiers.ts': 'app',
+  'connector-list.ts': 'app',
   'server-certificate.ts': 'app',
   'serve.ts': 'serve',
   'demo.ts': 'serve',

@@ -1,9 +1,9 @@
 /** One HTTP call to a provider: bounded in time and size, no redirects, and every failure a refusal that names no secret. */
-import type { Clock } from '../base/clock.ts'
-import { Refusal } from '../base/errors.ts'
-import { parseRetryAfter } from '../base/retry-after.ts'
-import { secureUrlProblem } from '../base/secure-url.ts'
-import { printable } from '../base/text.ts'
+import type { Clock } from './clock.ts'
+import { Refusal } from './errors.ts'
+import { parseRetryAfter } from './retry-after.ts'
+import { secureUrlProblem } from './secure-url.ts'
+import { printable } from './text.ts'
 
 export interface HttpCallHost {
   readonly clock: Clock
@@ -14,11 +14,15 @@ export interface HttpCall {
   /** Who is called, for messages: `the webhook`. */
   readonly who: string
   readonly url: string
-  readonly method: 'GET' | 'POST' | 'PUT'
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   readonly headers: Readonly<Record<string, string>>
   readonly body?: string
   /** From the call to the end of the answer, ms. */
   readonly timeoutMs: number
+  /** What a failure is called; default `trigger-failed`. */
+  readonly failure?: 'trigger-failed' | 'connector-failed'
+  /** Statuses besides 2xx that are no failure, such as 404 where something is to be deleted. */
+  readonly accept?: readonly number[]
 }
 
 /** Answers of providers are short; more than this is not read. */
@@ -26,11 +30,11 @@ const maxAnswerBytes = 65_536
 
 /**
  * @returns the text of a 2xx answer
- * @throws Refusal `trigger-failed`: with `retryAfterMs` when the answer had a Retry-After; with a TimeoutError or AbortError
+ * @throws Refusal `trigger-failed`, or what `failure` says: with `retryAfterMs` when the answer had a Retry-After; with a TimeoutError or AbortError
  *   as its cause when the request was cut off, so that nobody knows whether it arrived
  */
 export async function callHttp(host: HttpCallHost, call: HttpCall, signal: AbortSignal): Promise<string> {
-  const { who, url, method, headers, body, timeoutMs } = call
+  const { who, url, method, headers, body, timeoutMs, failure = 'trigger-failed', accept = [] } = call
   signal.throwIfAborted()
   const stop = new AbortController()
   const settled = new AbortController()
@@ -50,12 +54,12 @@ export async function callHttp(host: HttpCallHost, call: HttpCall, signal: Abort
       signal: stop.signal,
     })
     const text = await readBounded(response)
-    if (response.ok) return text
-    throw refusedBy(who, response, host.clock.now())
+    if (response.ok || accept.includes(response.status)) return text
+    throw refusedBy(call, response, host.clock.now())
   } catch (error) {
     if (error instanceof Refusal) throw error
-    if (stop.signal.aborted) throw cutOff(who, stop.signal.reason)
-    throw new Refusal('trigger-failed', `${who} could not be reached: ${reasonOf(error)}`)
+    if (stop.signal.aborted) throw cutOff(call, stop.signal.reason)
+    throw new Refusal(failure, `${who} could not be reached: ${reasonOf(error)}`)
   } finally {
     settled.abort()
     signal.removeEventListener('abort', onAbort)
@@ -78,29 +82,25 @@ export function refuseBadUrl(
   }
 }
 
-function refusedBy(who: string, response: Response, now: number): Refusal {
+function refusedBy({ who, failure = 'trigger-failed' }: HttpCall, response: Response, now: number): Refusal {
   const { status, headers } = response
   // 3xx, of which we follow none, has no Retry-After for us
   const retryAfterMs =
     status === 429 || status === 503 ? parseRetryAfter(headers.get('retry-after'), now) : null
   const why = status >= 300 && status < 400 ? ' (redirects are not followed)' : ''
   return new Refusal(
-    'trigger-failed',
+    failure,
     `${who} answered ${status}${why}`,
     retryAfterMs === null ? {} : { retryAfterMs },
   )
 }
 
-function cutOff(who: string, reason: unknown): Refusal {
+function cutOff({ who, failure = 'trigger-failed' }: HttpCall, reason: unknown): Refusal {
   const isTimeOut = reason instanceof Error && reason.name === 'TimeoutError'
   const cause = isTimeOut ? reason : new DOMException('aborted', 'AbortError')
-  return new Refusal(
-    'trigger-failed',
-    `${who} ${isTimeOut ? 'did not answer in time' : 'was not waited for'}`,
-    {
-      cause,
-    },
-  )
+  return new Refusal(failure, `${who} ${isTimeOut ? 'did not answer in time' : 'was not waited for'}`, {
+    cause,
+  })
 }
 
 async function readBounded(response: Response): Promise<string> {
