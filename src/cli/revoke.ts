@@ -18,6 +18,7 @@ import { registerBatch } from './revoke-batch.ts'
 import { impactJson, impactLines } from './revoke-impact.ts'
 import { registerIssuer } from './revoke-issuer.ts'
 import { addOrderOptions, counted, deviceReasonOption, orderOf, type OrderOptions } from './revoke-order.ts'
+import { registerStatus } from './revoke-status.ts'
 import { instant } from './time.ts'
 
 export function registerRevoke(program: Command, cli: CliContext): void {
@@ -26,6 +27,7 @@ export function registerRevoke(program: Command, cli: CliContext): void {
   registerBatch(revoke, cli)
   registerIssuer(revoke, cli)
   registerRelease(revoke, cli)
+  registerStatus(revoke, cli)
 }
 
 function registerOne(revoke: Command, cli: CliContext): void {

@@ -78,6 +78,18 @@ export async function latestCutOf(q: Queries, deviceId: DeviceId): Promise<Sessi
   return row ? toRecord(row) : null
 }
 
+/** The newest about everybody under an issuer. They are a handful in the life of an installation. */
+export async function latestCutUnder(q: Queries, issuerId: IssuerId): Promise<SessionCut | null> {
+  const row = await q
+    .selectFrom('session_cuts')
+    .select(columns)
+    .where('issuer_id', '=', issuerId)
+    .orderBy('id', 'desc')
+    .limit(1)
+    .executeTakeFirst()
+  return row ? toRecord(row) : null
+}
+
 export interface CutResult {
   readonly surface: string
   readonly at: Instant

@@ -181,6 +181,15 @@ export async function retryTask(tx: Tx, id: number, now: Instant): Promise<boole
   return numUpdatedRows === 1n
 }
 
+/** The open one of this kind and key, or the dead letter. Indexes: tasks_key, tasks_dead. */
+export async function findTaskOf(q: Queries, kind: string, key: string): Promise<TaskRecord | null> {
+  const of = q.selectFrom('tasks').select(columns).where('kind', '=', kind).where('key', '=', key)
+  const row =
+    (await of.where(sql<boolean>`status in ('ready', 'running')`).executeTakeFirst()) ??
+    (await of.where('status', '=', sql.lit('dead')).executeTakeFirst())
+  return row ? toRecord(row) : null
+}
+
 /** In order of ids. Index tasks_dead for dead letters, otherwise the primary key. */
 export async function listTasks(
   q: Queries,

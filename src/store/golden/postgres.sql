@@ -586,6 +586,8 @@ create table session_cuts (
 
 CREATE INDEX session_cuts_device ON public.session_cuts USING btree (device_id, id) WHERE (device_id IS NOT NULL);
 
+CREATE INDEX session_cuts_issuer ON public.session_cuts USING btree (issuer_id, id) WHERE (issuer_id IS NOT NULL);
+
 create table session_watchers (
   name text collate "C" not null,
   cut_id bigint not null,

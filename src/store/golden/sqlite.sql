@@ -500,6 +500,8 @@ CREATE TABLE session_cuts (
 
 CREATE INDEX session_cuts_device on session_cuts (device_id, id) where device_id is not null;
 
+CREATE INDEX session_cuts_issuer on session_cuts (issuer_id, id) where issuer_id is not null;
+
 CREATE TABLE session_watchers (
   name text primary key,
   cut_id integer not null,

@@ -100,6 +100,7 @@ function sessions({ id, int, text, rows, keyed }: Words): string[] {
       created_at ${int} not null
     ) ${rows}`,
     'create index session_cuts_device on session_cuts (device_id, id) where device_id is not null',
+    'create index session_cuts_issuer on session_cuts (issuer_id, id) where issuer_id is not null',
     // Where it took effect.
     `create table session_cut_results (
       cut_id ${int} not null,
