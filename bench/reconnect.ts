@@ -4,9 +4,7 @@
  * was cut. Real TLS sockets, from two processes.
  *
  * Goodput under overload is compared with the best: what the same server does for devices that queue. Both in renewals per
- * second, and in CPU of the server per renewal, which the load generator on the same cores does not distort. The rate is
- * the product of two: renewals for each second of the server's CPU, and how much of a second it was given. What the crowd
- * takes of the machine shows in the second.
+ * second, and in CPU of the server per renewal, which the load generator on the same cores does not distort.
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
@@ -153,29 +151,22 @@ function option(args: readonly string[], name: string, usual: number): number {
   return at < 0 ? usual : Number(args[at + 1])
 }
 
-/** Cores that the server had, on average. */
-function given({ cpuMicros, seconds }: Measured['busy']): number {
-  return cpuMicros / 1e6 / seconds
-}
-
 function print(best: Measured, rush: Measured, devices: number): void {
   const row = (name: string, { busy }: Measured) =>
     [
       name.padEnd(44),
       `${(busy.issued / busy.seconds).toFixed(0)}/s`.padStart(10),
       `${(busy.cpuMicros / busy.issued).toFixed(0)} µs`.padStart(14),
-      given(busy).toFixed(2).padStart(19),
     ].join('')
   const rate = rush.busy.issued / rush.busy.seconds / (best.busy.issued / best.busy.seconds)
   const cpu = best.busy.cpuMicros / best.busy.issued / (rush.busy.cpuMicros / rush.busy.issued)
-  const share = given(rush.busy) / given(best.busy)
-  const percent = (part: number) => `${(part * 100).toFixed(0)} %`
+  const percent = (share: number) => `${(share * 100).toFixed(0)} %`
   console.log(
     [
-      `${'renewals, TLS 1.3, a new connection each'.padEnd(44)}${'goodput'.padStart(10)}${'CPU each'.padStart(14)}${'cores it was given'.padStart(19)}`,
+      `${'renewals, TLS 1.3, a new connection each'.padEnd(44)}${'goodput'.padStart(10)}${'CPU each'.padStart(14)}`,
       row(`${crowds * inFlight} in flight (the best)`, best),
       row(`${devices} devices at once`, rush),
-      `goodput under overload: ${percent(rate)} of the best; by CPU of the server ${percent(cpu)} (limit: ${percent(aim)}); by the part of the machine that the crowd left it ${percent(share)}`,
+      `goodput under overload: ${percent(rate)} of the best; by CPU of the server ${percent(cpu)} (limit: ${percent(aim)})`,
       `${rush.issued} of ${devices} devices have their certificate after ${rush.seconds.toFixed(1)} s (${(rush.issued / rush.seconds).toFixed(0)}/s from first to last); ${devices - rush.issued} lost (limit: 0)`,
       `answered 503: ${rush.told}, Retry-After ${rush.told === 0 ? '-' : `${rush.waits[0]} to ${rush.waits[1]} s`}; cut before the handshake: ${rush.cut}; gave up waiting: ${rush.late}`,
       ...(rush.other === null ? [] : [`another answer: ${rush.other}`]),

@@ -107,6 +107,13 @@ function notYet(state: AgentState, current: StoredCredential, now: Instant): Ste
     if (now < latestRecord(memory) - clockToleranceMs) {
       return { kind: 'ask-time', why: `the clock says ${iso(now)}, which has been before` }
     }
+    const askedAt = askedInstant(state, current)
+    if (now < askedAt - clockToleranceMs) {
+      return {
+        kind: 'ask-time',
+        why: `the clock says ${iso(now)}, and the server has asked at ${iso(askedAt)}`,
+      }
+    }
     if (now >= due.at) return { kind: 'ask-time', why: `the renewal is due${dueWords[due.by]}` }
   }
   const trusted = trustedNow(memory, now)
@@ -119,6 +126,11 @@ function notYet(state: AgentState, current: StoredCredential, now: Instant): Ste
     until: Math.min(pollAt, now + (due.at - trusted)),
     why: `the renewal is due on ${iso(due.at)}${dueReasons[due.by]}${byServer}`,
   }
+}
+
+/** When the server asked for the renewal, by its clock: one that is behind it would sleep over what it was asked for. */
+function askedInstant({ inbox: { trigger } }: AgentState, { certificate }: StoredCredential): Instant {
+  return trigger?.serialNumber === certificate.serialNumber ? (trigger.issuedAt ?? -Infinity) : -Infinity
 }
 
 const dueWords = {

@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import { suite, test } from 'node:test'
 import { JumpingClock, Rig, work } from '../../test/helpers/agent-rig.ts'
 import { AgentServer } from '../../test/helpers/agent-server.ts'
-import { dayMs, hourMs, minuteMs } from '../base/clock.ts'
+import { dayMs, hourMs, iso, minuteMs } from '../base/clock.ts'
 import { Refusal } from '../base/errors.ts'
+import { activeCredential } from './agent-state.ts'
 
 suite('renewal', () => {
   test('happens by itself in the loop, many times, and the old certificate serves until the new one did', async () => {
@@ -211,6 +212,29 @@ suite('clock', () => {
     rig.clock.at -= 3650 * dayMs
     const agent = await rig.boot()
     assert.equal((await agent.step()).step.kind, 'ask-time')
+    await work(rig, agent)
+    assert.equal(rig.server.issued.length, 2)
+  })
+
+  test('a clock that is behind does not sleep over what the server asks for', async () => {
+    const rig = await new Rig({ validityMs: 90 * dayMs, renewBeforeMs: 90 * dayMs }).enrolled()
+    const agent = await rig.boot()
+    rig.clock.at += 40 * dayMs
+    const serial = activeCredential(await agent.state())?.certificate.serialNumber
+    const window = { start: iso(rig.clock.at), end: iso(rig.clock.at + dayMs) }
+    const trigger = {
+      v: 1,
+      kind: 'renew',
+      certificate: `issuing/${serial}`,
+      window,
+      issuedAt: iso(rig.clock.at),
+    }
+    rig.server.clockOffsetMs = 30 * dayMs
+    rig.clock.at -= 30 * dayMs
+    await agent.receive({ kind: 'renew', payload: Buffer.from(JSON.stringify(trigger)) })
+    assert.equal((await agent.step()).step.kind, 'ask-time')
+    // drawn from the window, which is over after a day
+    rig.clock.at += dayMs
     await work(rig, agent)
     assert.equal(rig.server.issued.length, 2)
   })

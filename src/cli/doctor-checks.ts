@@ -17,7 +17,6 @@ import { parsePublicKey } from '../pki/key.ts'
 import { latestCheckpoint } from '../store/checkpoints.ts'
 import { unsealedFacts } from '../store/facts.ts'
 import type { CliContext } from './context.ts'
-import { checkCampaigns } from './doctor-campaigns.ts'
 import { checkLadders } from './doctor-triggers.ts'
 import { day, span } from './time.ts'
 
@@ -56,11 +55,6 @@ export const checks: readonly Check[] = [
   { name: 'Server certificate', needs: 'app', run: checkServerCertificate },
   { name: 'Policy', needs: 'app', run: checkPolicy },
   { name: 'Ladders', needs: 'app', run: async ({ app }) => (app ? await checkLadders(app) : []) },
-  {
-    name: 'Campaigns',
-    needs: 'app',
-    run: async ({ app, now }) => (app ? await checkCampaigns(app, now) : []),
-  },
   { name: 'Audit log', needs: 'app', run: checkAudit },
   { name: 'Ports', needs: 'app', run: checkPorts },
 ]

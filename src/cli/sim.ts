@@ -3,6 +3,7 @@ import { Argument, InvalidArgumentError, Option, type Command } from 'commander'
 import { writeFile } from 'node:fs/promises'
 import { formatParameter } from '../sim/parameters.ts'
 import { faultKinds, faultNames, withFaults } from '../sim/faults.ts'
+import { fuzzSeeds, type FuzzCommand } from './sim-fuzz.ts'
 import { readScenario, type Scenario } from '../sim/scenario.ts'
 import { sensitivity } from '../sim/sensitivity.ts'
 import { scenarioFile, shippedScenarios } from '../sim/shipped.ts'
@@ -11,7 +12,7 @@ import { simulate, type Progress as SimProgress } from '../sim/simulate.ts'
 import type { CliContext } from './context.ts'
 import { addExamples } from './examples.ts'
 import { FoundProblems } from './failure.ts'
-import { wholeNumber } from './options.ts'
+import { durationOption, wholeNumber } from './options.ts'
 import { jsonText } from './output.ts'
 import type { Json } from './output.ts'
 import { progressOf } from './sim-progress.ts'
@@ -24,6 +25,7 @@ export function registerSim(program: Command, cli: CliContext): void {
   const sim = program.command('sim')
   registerRun(sim, cli)
   registerSensitivity(sim, cli)
+  registerFuzz(sim, cli)
   registerScenarios(sim, cli)
 }
 
@@ -110,6 +112,28 @@ function registerSensitivity(sim: Command, cli: CliContext): void {
         run: 'perennial sim sensitivity smart-meters-2.2m --devices 2000',
         notRun: 'it is fourteen runs of half a year',
       },
+    ],
+  )
+}
+
+function registerFuzz(sim: Command, cli: CliContext): void {
+  addExamples(
+    sim
+      .command('fuzz')
+      .description(
+        'random fleets, faults and orders, with the platform killed between any two commits: looks for our own bugs',
+      )
+      .addOption(new Option('--seeds <n>', 'so many worlds').argParser(wholeNumber(1, 1_000_000)).default(20))
+      .option('--seed <word>', 'this one world alone')
+      .addOption(new Option('--devices <n>', 'so many devices').argParser(wholeNumber(1, 100_000)))
+      .addOption(
+        new Option('--days <n>', 'so many days before everything is calm').argParser(wholeNumber(1, 3_650)),
+      )
+      .addOption(new Option('--tick <duration>', 'how far the clock moves at once').argParser(durationOption))
+      .action(async (options: FuzzCommand) => await fuzzSeeds(cli, options)),
+    [
+      { say: 'Three worlds', run: 'perennial sim fuzz --seeds 3' },
+      { say: 'One of them again', run: 'perennial sim fuzz --seed 2 --json' },
     ],
   )
 }

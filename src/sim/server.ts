@@ -25,6 +25,8 @@ export interface ServerParts {
   readonly isBad: (device: number) => boolean
   /** Each answer that leaves the platform, whether or not it arrives. */
   readonly onTold?: (told: Told) => void
+  /** For tests that plant bugs: what is told in place of an answer. */
+  readonly alter?: (told: Told) => Told
 }
 
 const noBody = Buffer.alloc(0)
@@ -91,7 +93,8 @@ export class Server {
     for (const [name, value] of Object.entries(response.headers)) headers[name.toLowerCase()] = value
     const text =
       typeof response.body === 'string' ? response.body : Buffer.from(response.body).toString('latin1')
-    const answer = { status: response.status, headers, body: text }
+    const told = { device, request, answer: { status: response.status, headers, body: text } }
+    const { answer } = this.#parts.alter?.(told) ?? told
     onTold?.({ device, request, answer })
     return answer
   }

@@ -214,6 +214,7 @@ class Run {
       this.#progress('running', world.tick, world.ticks)
       if (world.tick % ticksPerDay < 1) await this.#endOfDay()
     }
+    await this.#invariants.checkAll()
     if (this.#invariants.depth === 'every device') await this.#invariants.checkLog()
     world.ledger.markLapsed(world.now())
     return null

@@ -3,7 +3,7 @@
  * each tick the devices that are awake have their turn, then every job of the platform; nothing else happens.
  */
 import { renewalInstant } from '../agent/renewal-due.ts'
-import { dayMs, hourMs, VirtualClock, type Instant } from '../base/clock.ts'
+import { dayMs, hourMs, type Instant } from '../base/clock.ts'
 import type { Random } from '../base/random.ts'
 import { assert } from '../base/errors.ts'
 import type { Engine, EngineObserver, EngineSettings } from '../engine/context.ts'
@@ -23,6 +23,7 @@ import { Network } from './network.ts'
 import { Phases } from './phases.ts'
 import { simulationStart, type Scenario } from './scenario.ts'
 import { Server, type Told } from './server.ts'
+import { SimClock } from './sim-clock.ts'
 import { simulatedAgent, simulatedProfile, simulatedSettings, connectivityName } from './setup.ts'
 import { statesOf } from './recorder.ts'
 import { WakeQueue } from './wake-queue.ts'
@@ -44,7 +45,6 @@ const housekeeping: ReadonlySet<string> = new Set([
   'recover-reservations',
   'open-due-renewals',
 ])
-const housekeepingMs = dayMs
 
 export interface WorldOptions {
   readonly scenario: Scenario
@@ -59,8 +59,11 @@ export interface WorldOptions {
   readonly onTold?: (told: Told) => void
   readonly onSend?: (kind: TriggerKind, device: number, key: string) => void
   readonly onEnd?: (device: number, end: WakeEnd) => void
-  /** In place of the jobs that `serve` runs: tests plant bugs in them. */
-  readonly jobsOf?: (settings: EngineSettings) => Job[]
+  /** How often the jobs that clean up run; default: once a day. */
+  readonly housekeepingMs?: number
+  /** What a device is told in place of an answer: tests plant bugs here, and in the jobs. */
+  readonly alter?: (told: Told) => Told
+  readonly alterJobs?: (jobs: Job[]) => Job[]
 }
 
 export interface Process {
@@ -72,7 +75,7 @@ export class World {
   readonly scenario: Scenario
   readonly seed: number
   readonly store: Store
-  readonly clock: VirtualClock
+  readonly clock: SimClock
   readonly network: Network
   readonly queue: WakeQueue
   readonly ledger: Ledger
@@ -111,7 +114,7 @@ export class World {
     this.ticks = Math.ceil((values.days * dayMs) / values.tick)
     // the factory was at work before: its CA is older than the oldest certificate
     const born = this.startedAt - values['certificate.life'] - values['certificate.spread'] - dayMs
-    this.clock = new VirtualClock(born)
+    this.clock = new SimClock(born)
     const { seed: luck, startedAt, clock, history } = this
     this.network = new Network({ seed: luck, values, startedAt, copied: copy?.fleet ?? null })
     this.queue = new WakeQueue(values.devices, { startedAt, tickMs: values.tick, ticks: this.ticks })
@@ -127,6 +130,7 @@ export class World {
       engine: () => this.process?.engine ?? null,
       isBad: (device) => isBadFirmware(this.seed, device, values),
       ...(options.onTold ? { onTold: options.onTold } : {}),
+      ...(options.alter ? { alter: options.alter } : {}),
     })
   }
 
@@ -168,7 +172,7 @@ export class World {
       shelfFile: this.#options.shelfFile,
       isExact: this.#options.isExact,
     })
-    await clock.advance(startedAt - clock.now())
+    clock.moveTo(startedAt)
     await this.phases.time('loading the fleet', async () => {
       await loadFleet({
         store,
@@ -187,7 +191,8 @@ export class World {
   /** A new process of the platform. */
   boot(process: { readonly store?: Store; readonly faults?: FaultInjector } = {}): Engine {
     const engine = this.installation.boot({ ...process, settings: this.settings })
-    const jobs = (this.#options.jobsOf ?? simulatedJobs)(this.settings)
+    const shipped = simulatedJobs(this.settings)
+    const jobs = this.#options.alterJobs?.(shipped) ?? shipped
     this.process = { engine, jobs: createJobs(engine, jobs) }
     return engine
   }
@@ -199,7 +204,7 @@ export class World {
   /** The clock moves on by one tick: devices, then jobs. */
   async step(): Promise<void> {
     this.tick += 1
-    await this.clock.advance(this.startedAt + this.tick * this.scenario.values.tick - this.clock.now())
+    this.clock.moveTo(this.startedAt + this.tick * this.scenario.values.tick)
     await this.wakeDevices()
     await this.runJobs()
     this.history.endOfTick(this.tick)
@@ -210,7 +215,11 @@ export class World {
     if (process === null) return
     const now = this.clock.now()
     for (const { name } of process.jobs.status()) {
-      if (housekeeping.has(name) && now < (this.#cleanedAt.get(name) ?? -Infinity) + housekeepingMs) continue
+      if (
+        housekeeping.has(name) &&
+        now < (this.#cleanedAt.get(name) ?? -Infinity) + (this.#options.housekeepingMs ?? dayMs)
+      )
+        continue
       this.#cleanedAt.set(name, now)
       // it puts devices on the field list, and takes none off it
       const before = name === 'renewals' ? (await statesOf(this)).escalated : 0

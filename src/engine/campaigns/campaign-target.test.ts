@@ -12,10 +12,6 @@ import { dayMs, minuteMs } from '../../base/clock.ts'
 import type { DeviceId } from '../../base/id.ts'
 import { attemptsOf } from '../../store/renewal-attempts.ts'
 import { findOpenRenewal } from '../../store/renewals.ts'
-import { createCampaign } from './campaign-create.ts'
-import { heldCampaigns } from './campaign-held.ts'
-import { parseCampaignDefinition } from './campaign-read.ts'
-import { pauseCampaign, resumeCampaign } from './campaign-state.ts'
 import { retryTargets, skipTarget } from './campaign-target.ts'
 
 const at = (fleet: CampaignFleet, id = 'spring') => ({ id, actor: testActor, now: fleet.clock.now() })
@@ -103,28 +99,5 @@ forEachEngine((start) => {
     const keys = fleet.sent.map(({ idempotencyKey }) => idempotencyKey)
     assert.equal(new Set(keys).size, keys.length)
     await assertConserved(fleet, 'spring', 2)
-  })
-
-  test('a draft that nobody starts, and a pause that nobody ends, are named after a day with the devices they keep', async () => {
-    const fleet = await campaignFleet(start, 6, (n) => ({ cohort: n < 4 ? 'a' : 'b' }))
-    const { engine, clock } = fleet
-    const begin = clock.now()
-    await startedCampaign(fleet, 'spring', { selection: { cohort: 'a' }, ...oneWave })
-    const draft = parseCampaignDefinition({ selection: { cohort: 'b' }, ...oneWave }, begin)
-    await createCampaign(engine, { id: 'summer', definition: draft, actor: testActor, now: begin })
-    await fleet.run(5 * minuteMs)
-    await fleet.answer(device(0))
-    await pauseCampaign(engine, at(fleet))
-    const pausedAt = clock.now()
-    assert.deepEqual(await heldCampaigns(engine, begin + dayMs - 1), [])
-    assert.deepEqual(await heldCampaigns(engine, pausedAt + dayMs), [
-      { id: 'summer', status: 'draft', since: begin, devices: 2 },
-      { id: 'spring', status: 'paused', since: pausedAt, devices: 3 },
-    ])
-    await resumeCampaign(engine, at(fleet))
-    assert.deepEqual(
-      (await heldCampaigns(engine, pausedAt + 9 * dayMs)).map(({ id }) => id),
-      ['summer'],
-    )
   })
 })
