@@ -1,12 +1,23 @@
 /**
- * `npm run bench -- [issue|est|inventory|audit|campaign|renewals|trigger|reconnect|crl] [options]`: measures and prints a table with a limit next to each number.
+ * `npm run bench -- [issue|est|inventory|audit|campaign|renewals|trigger|reconnect|crl|ocsp] [options]`: measures and prints a table with a limit next to each number.
  * Without a name all of them run, one after the other. Each has a process of its own, so that memory and compiled code of
  * one do not count for another.
  */
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 
-const benches = ['issue', 'est', 'inventory', 'audit', 'campaign', 'renewals', 'trigger', 'reconnect', 'crl']
+const benches = [
+  'issue',
+  'est',
+  'inventory',
+  'audit',
+  'campaign',
+  'renewals',
+  'trigger',
+  'reconnect',
+  'crl',
+  'ocsp',
+]
 
 async function main([name, ...options]: string[]): Promise<void> {
   if (name !== undefined && !benches.includes(name)) {

@@ -5,7 +5,7 @@
 import { fromBase64, sha256Hex } from '../base/bytes.ts'
 import { Refusal } from '../base/errors.ts'
 import type { Engine } from '../engine/context.ts'
-import { answerOcsp, type OcspAnswer } from '../engine/revocation/ocsp.ts'
+import { answerAgain, answerOcsp, textOf, type OcspAnswer } from '../engine/revocation/ocsp.ts'
 import { maxOcspRequestBytes } from '../pki/ocsp-request.ts'
 import { encodeOcspError } from '../pki/ocsp-response.ts'
 import { isFresh } from './http-cache.ts'
@@ -28,8 +28,9 @@ export async function ocspResponse(
   if (!isPost && /^\/ocsp\/*$/.test(head.path)) {
     return textResponse(200, 'OCSP responder: POST a request, or GET /ocsp/<request in base64>')
   }
-  const request = isPost ? body : requestInPath(head.path)
-  const answer = request === null ? malformed : await answerOrApologise(engine, request)
+  // GET is kept by its path: what stands there is read only the first time
+  const question = isPost ? textOf(body) : head.path
+  const answer = await answerOrApologise(engine, question, () => (isPost ? body : requestInPath(head.path)))
   answered?.(answer.kind === 'error' ? answer.error : answer.hasNonce ? 'nonce' : 'signed')
   if (answer.kind === 'error') return errorResponse(answer.der)
   return signedResponse(answer, head, engine.clock.now())
@@ -42,9 +43,16 @@ const malformed = {
 } as const
 
 /** A bug or a store that is away is an OCSP error as well: clients read nothing else (RFC 6960 §2.3). */
-async function answerOrApologise(engine: Engine, request: Uint8Array): Promise<OcspAnswer> {
+async function answerOrApologise(
+  engine: Engine,
+  question: string,
+  read: () => Uint8Array | null,
+): Promise<OcspAnswer> {
   try {
-    return await answerOcsp(engine, request)
+    const again = await answerAgain(engine, question)
+    if (again) return again
+    const request = read()
+    return request === null ? malformed : await answerOcsp(engine, request, question)
   } catch (err) {
     engine.log.error({ err }, 'an OCSP request failed inside the server')
     const error = err instanceof Refusal ? 'tryLater' : 'internalError'
@@ -63,21 +71,46 @@ function signedResponse(
   head: HttpRequestHead,
   now: number,
 ): HttpResponse {
-  const { der, producedAt, nextUpdate, hasNonce } = answer
+  const { der, producedAt, hasNonce } = answer
   if (hasNonce || head.method === 'POST') {
     const headers = { 'Content-Type': contentType, ...(hasNonce ? { 'Cache-Control': 'no-store' } : {}) }
     return { status: 200, headers, body: der }
   }
-  const etag = `"${sha256Hex(der).slice(0, 32)}"`
+  const headers = headersOf(answer, now)
+  if (isFresh(head, [headers.ETag], producedAt)) {
+    const { 'Content-Type': _, ...rest } = headers
+    return { status: 304, headers: rest, body: '' }
+  }
+  return { status: 200, headers, body: der }
+}
+
+type SignedHeaders = ReturnType<typeof makeHeaders>
+
+const madeHeaders = new WeakMap<OcspAnswer, { readonly second: number; readonly headers: SignedHeaders }>()
+
+/** The same for a second: only max-age changes. */
+function headersOf(answer: OcspAnswer & { kind: 'signed' }, now: number): SignedHeaders {
+  const second = Math.floor(now / 1000)
+  const made = madeHeaders.get(answer)
+  if (made?.second === second) return made.headers
+  const headers = makeHeaders(answer, now, made?.headers.ETag)
+  madeHeaders.set(answer, { second, headers })
+  return headers
+}
+
+function makeHeaders(
+  { der, producedAt, nextUpdate }: OcspAnswer & { kind: 'signed' },
+  now: number,
+  etag = `"${sha256Hex(der).slice(0, 32)}"`,
+) {
   const seconds = Math.max(0, Math.floor((nextUpdate - now) / 1000))
-  const headers = {
+  return {
     ETag: etag,
     'Last-Modified': new Date(producedAt).toUTCString(),
     Expires: new Date(nextUpdate).toUTCString(),
     'Cache-Control': `max-age=${seconds}, public, no-transform, must-revalidate`,
+    'Content-Type': contentType,
   }
-  if (isFresh(head, [etag], producedAt)) return { status: 304, headers, body: '' }
-  return { status: 200, headers: { ...headers, 'Content-Type': contentType }, body: der }
 }
 
 const contentType = 'application/ocsp-response'

@@ -21,7 +21,7 @@ export const statusLimits: HttpLimits = {
   requestTimeoutMs: 10_000,
   keepAliveTimeoutMs: 5_000,
   maxConnections: 10_000,
-  maxRequestsPerConnection: 100,
+  maxRequestsPerConnection: 1_000,
 }
 
 /** A CA certificate at its URL changes at most when the CA gets another certificate for the same key. */

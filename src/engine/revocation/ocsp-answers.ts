@@ -1,5 +1,5 @@
 /**
- * Signed answers that are given again: in the memory of the process by the bytes of the request, and in the store by what is
+ * Signed answers that are given again: in the memory of the process by the text of the request, and in the store by what is
  * asked, where every other process finds them, and this one after a restart. An answer is good for as long as nothing of
  * its issuer was revoked; after that its certificate is looked up again, and the answer stays if it still says the truth.
  */
@@ -54,15 +54,15 @@ function answersOf(engine: Engine): Answers {
   return answers
 }
 
-/** @param request its bytes as text, one character each */
-export function keptAnswer(engine: Engine, request: string): KeptAnswer | null {
-  return answersOf(engine).kept.get(request) ?? null
+/** @param question how it came: the same text is the same question */
+export function keptAnswer(engine: Engine, question: string): KeptAnswer | null {
+  return answersOf(engine).kept.get(question) ?? null
 }
 
-export function keepAnswer(engine: Engine, request: string, answer: KeptAnswer): void {
+export function keepAnswer(engine: Engine, question: string, answer: KeptAnswer): void {
   const { kept } = answersOf(engine)
-  if (kept.size >= maxKept && !kept.has(request)) kept.delete(kept.keys().next().value as string)
-  kept.set(request, answer)
+  if (kept.size >= maxKept && !kept.has(question)) kept.delete(kept.keys().next().value as string)
+  kept.set(question, answer)
 }
 
 /** Given again as it is: not near its end, and not from a node whose clock is further ahead than ours can be behind. */

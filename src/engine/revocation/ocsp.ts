@@ -29,7 +29,6 @@ import {
   keptAnswer,
   storedAnswer,
   storeLater,
-  type KeptAnswer,
   type SignedOcsp,
 } from './ocsp-answers.ts'
 import { ocspBackdateMs, ocspLifetimeMs, ocspSettings } from './ocsp-settings.ts'
@@ -40,19 +39,29 @@ export type OcspAnswer =
   | SignedOcsp
   | { readonly kind: 'error'; readonly error: OcspError; readonly der: Uint8Array }
 
-/** Never throws a Refusal: what is wrong with a request is an answer as well (RFC 6960 §2.3). */
-export async function answerOcsp(engine: Engine, request: Uint8Array): Promise<OcspAnswer> {
+/**
+ * What was answered to the same question, when it still says the truth: the quick way, without looking into the request.
+ * @param question as `answerOcsp` was given it
+ */
+export async function answerAgain(engine: Engine, question: string): Promise<SignedOcsp | null> {
+  const kept = keptAnswer(engine, question)
+  if (!kept || !isFreshAnswer(kept.answer, engine.clock.now())) return null
+  if (await isRevokedIssuer(engine, kept.issuerId)) return null
+  return kept.mark === (await revocationMark(engine, kept.issuerId)) ? kept.answer : null
+}
+
+/**
+ * Never throws a Refusal: what is wrong with a request is an answer as well (RFC 6960 §2.3).
+ * @param question a text that stands for these bytes and no others; default: the bytes, one character each
+ */
+export async function answerOcsp(
+  engine: Engine,
+  request: Uint8Array,
+  question = textOf(request),
+): Promise<OcspAnswer> {
+  const again = await answerAgain(engine, question)
+  if (again) return again
   const now = engine.clock.now()
-  const text = Buffer.from(request.buffer, request.byteOffset, request.length).toString('latin1')
-  const kept = keptAnswer(engine, text)
-  if (
-    kept &&
-    isFreshAnswer(kept.answer, now) &&
-    !(await isRevokedIssuer(engine, kept.issuerId)) &&
-    kept.mark === (await revocationMark(engine, kept.issuerId))
-  ) {
-    return kept.answer
-  }
   let asked: OcspRequest
   try {
     asked = parseOcspRequest(request)
@@ -64,15 +73,20 @@ export async function answerOcsp(engine: Engine, request: Uint8Array): Promise<O
   if (!issuer) return failed('unauthorized')
   const mark = await revocationMark(engine, issuer.record.id)
   const singles = await Promise.all(asked.certIds.map((certId) => singleOf(engine, issuer, certId)))
-  const question = { issuer, singles, now }
+  const about = { issuer, singles, now }
   const [first, ...more] = singles as [OcspSingle, ...OcspSingle[]]
   const isOfOne = more.length > 0 || first.status.kind === 'unknown'
   if (isOfOne || asked.nonce) {
     const isAllowed = takeLiveSignature(engine, now)
-    if (isAllowed) return await signedOnce(engine, question, asked.nonce)
+    if (isAllowed) return await signedOnce(engine, about, asked.nonce)
     if (isOfOne) return failed('tryLater')
   }
-  return await keptOrSigned(engine, { ...question, request: text, kept, mark, single: first })
+  return await keptOrSigned(engine, { ...about, question, mark, single: first })
+}
+
+/** Bytes as text, one character each. */
+export function textOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1')
 }
 
 /** Its revocation changes no certificate, and so no mark. */
@@ -193,29 +207,28 @@ async function signedOnce(
 }
 
 interface KeptQuestion extends Question {
-  /** Its bytes as text. */
-  readonly request: string
+  /** The text under which the answer is kept. */
+  readonly question: string
   readonly single: OcspSingle
-  /** What was kept for it, whatever it is worth now. */
-  readonly kept: KeptAnswer | null
   readonly mark: number
 }
 
 /** When nobody can sign, what was signed holds until its nextUpdate, as long as it still says the truth. */
 async function keptOrSigned(
   engine: Engine,
-  { issuer, singles, single, now, request, kept, mark }: KeptQuestion,
+  { issuer, singles, single, now, question, mark }: KeptQuestion,
 ): Promise<OcspAnswer> {
   const standing = JSON.stringify(single.status)
   const keep = (answer: SignedOcsp): SignedOcsp => {
-    keepAnswer(engine, request, { issuerId: issuer.record.id, standing, answer, mark })
+    keepAnswer(engine, question, { issuerId: issuer.record.id, standing, answer, mark })
     return answer
   }
+  const kept = keptAnswer(engine, question)
   const known = kept?.standing === standing ? kept.answer : null
   if (known && isFreshAnswer(known, now)) return keep(known)
   // the CertID is repeated byte for byte: one with other hash parameters is another question
-  const question = sha256(single.certId)
-  const stored = await storedAnswer(engine, question, standing)
+  const certIdHash = sha256(single.certId)
+  const stored = await storedAnswer(engine, certIdHash, standing)
   if (stored && isFreshAnswer(stored, now)) return keep(stored)
   const signer = await ocspSigner(engine, issuer, now)
   if (!signer) {
@@ -224,7 +237,7 @@ async function keptOrSigned(
   }
   const answer = signed(signer, singles, null, now)
   const { der, producedAt, nextUpdate } = answer
-  storeLater(engine, { question, standing, producedAt, nextUpdate, der })
+  storeLater(engine, { question: certIdHash, standing, producedAt, nextUpdate, der })
   return keep(answer)
 }
 
