@@ -25,6 +25,7 @@ find_lacking() {
   need kannel '[ -x /usr/sbin/bearerbox ] && [ -x /usr/sbin/smsbox ]' kannel
   need ocsptool 'command -v ocsptool' gnutls-bin
   need nginx 'command -v nginx || [ -x /usr/sbin/nginx ]' nginx-light
+  need haproxy 'command -v haproxy || [ -x /usr/sbin/haproxy ]' haproxy
   need mosquitto 'command -v mosquitto || [ -x /usr/sbin/mosquitto ]' mosquitto
   need mosquitto-clients 'command -v mosquitto_pub && command -v mosquitto_sub' mosquitto-clients
   need java 'command -v javac' default-jdk-headless

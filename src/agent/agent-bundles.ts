@@ -1,11 +1,12 @@
-/** The steps that act on a signed bundle: new trust anchors, or a certificate that came another way. */
+/** The steps that act on a signed bundle: new trust anchors, a certificate, or an OCSP answer that came another way. */
 import { iso } from '../base/clock.ts'
-import { equalBytes } from '../base/bytes.ts'
+import { equalBytes, fromBase64 } from '../base/bytes.ts'
 import { assert, Refusal, type RefusalCode } from '../base/errors.ts'
 import { parseCertificate } from '../pki/certificate.ts'
 import { decodePem } from '../pki/pem.ts'
 import { contentOf, done, resting, type AgentCore, type StepResult } from './agent-core.ts'
 import type { PendingBundle } from './agent-inbox.ts'
+import { ocspSubject, pickOcsp } from './agent-ocsp.ts'
 import { activeCredential, idleSlot, trustedNow, type AgentState, type Step } from './agent-state.ts'
 import { storeChecked } from './agent-steps.ts'
 import { encodeAnchors, parseAnchors } from './agent-trust.ts'
@@ -21,10 +22,7 @@ export async function takeBundle(core: AgentCore, step: BundleStep, state: Agent
     if (trustedNow(state.memory, core.parts.clock.now()) >= bundle.expiresAt) {
       throw new Refusal('bundle-refused', `it expired at ${iso(bundle.expiresAt)}`)
     }
-    const detail =
-      bundle.kind === 'trust'
-        ? await takeTrust(core, bundle, state)
-        : await takeCertificate(core, bundle, state)
+    const detail = await takers[bundle.kind](core, bundle, state)
     await finish(core, bundle)
     return done(step, `${what}: ${detail}`)
   } catch (error) {
@@ -73,6 +71,21 @@ async function takeTrust(core: AgentCore, bundle: PendingBundle, state: AgentSta
   await core.parts.anchors.replace(anchors)
   return `${anchors.length} trust anchors replace the earlier ones`
 }
+
+/** The signed answer about the certificate in use, for the TLS server of a device that reaches no responder. */
+async function takeOcsp(core: AgentCore, bundle: PendingBundle, state: AgentState): Promise<string> {
+  const { anchors, clock, ocsp } = core.parts
+  const subject = ocspSubject(activeCredential(state), anchors.current())
+  if (subject === null || ocsp === undefined) {
+    throw new Refusal('bundle-refused', 'there is no certificate in use that it could be about')
+  }
+  const responses = bundle.certificates.map((text) => fromBase64(text) ?? new Uint8Array())
+  const { der, nextUpdate } = pickOcsp(responses, subject, trustedNow(state.memory, clock.now()))
+  await ocsp.replace(der)
+  return `the OCSP answer is good until ${iso(nextUpdate)}`
+}
+
+const takers = { trust: takeTrust, certificate: takeCertificate, ocsp: takeOcsp } as const
 
 /**
  * A certificate for the key in the idle slot goes the way of every new one: stored now, tried next. One for the key in

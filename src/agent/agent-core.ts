@@ -8,6 +8,7 @@ import { parseCertificate, type Certificate } from '../pki/certificate.ts'
 import type { AgentConfig } from './agent-config.ts'
 import type { AnchorFile } from './agent-anchors.ts'
 import { receiveHint } from './agent-message.ts'
+import type { OcspFile } from './agent-ocsp.ts'
 import type { Inbox } from './agent-inbox.ts'
 import { withAttempt, type AgentMemory, type Attempt, type MemoryFile } from './agent-memory.ts'
 import {
@@ -32,8 +33,8 @@ import type { Keystore, Slot } from './keystore.ts'
 
 export interface AgentEvent {
   readonly level: 'info' | 'warn'
-  /** Stable: the kind of step, or `clock`, `storage`, `message`. */
-  readonly event: Step['kind'] | 'clock' | 'storage' | 'message'
+  /** Stable: the kind of step, or `clock`, `storage`, `message`, `ocsp`. */
+  readonly event: Step['kind'] | 'clock' | 'storage' | 'message' | 'ocsp'
   readonly message: string
 }
 
@@ -48,6 +49,11 @@ export interface AgentParts {
   readonly credentials: Pick<CredentialSlots, 'read' | 'saveRequest' | 'saveCertificate' | 'activate'>
   readonly memory: Pick<MemoryFile, 'read' | 'save'>
   readonly inbox: Pick<Inbox, 'read' | 'update'>
+  readonly credentials: CredentialSlots
+  readonly memory: MemoryFile
+  readonly inbox: Inbox
+  /** Where the newest OCSP answer about the certificate in use is kept; absent: nowhere. */
+  readonly ocsp?: OcspFile
   readonly transport: AgentTransport
   /** For a first certificate: secret or factory identity. */
   readonly bootstrap?: Bearer

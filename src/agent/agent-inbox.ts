@@ -24,10 +24,10 @@ export interface Summons {
 
 /** A bundle that has been verified, and waits for the step that acts on it. */
 export interface PendingBundle {
-  readonly kind: 'trust' | 'certificate'
+  readonly kind: 'trust' | 'certificate' | 'ocsp'
   readonly version: number
   readonly expiresAt: Instant
-  /** PEM, one each. */
+  /** PEM, one each; of `ocsp` the answers, base64 of DER. */
   readonly certificates: readonly string[]
   /** Not before that instant, local clock: the last try has failed. */
   readonly retryAt: Instant | null
@@ -95,7 +95,7 @@ function parseInbox(text: string): InboxState | null {
     trigger: summonsOf(trigger),
     hint: summonsOf(hint),
     versions: Object.fromEntries(
-      (['trigger', 'trust', 'certificate'] as const).flatMap((kind) => {
+      (['trigger', 'trust', 'certificate', 'ocsp'] as const).flatMap((kind) => {
         const version = known[kind]
         return Number.isSafeInteger(version) ? [[kind, version as number]] : []
       }),
@@ -115,7 +115,7 @@ function summonsOf(value: unknown): Summons | null {
 function bundleOf(value: unknown): PendingBundle | null {
   if (!isObject(value)) return null
   const { kind, version, expiresAt, certificates, retryAt } = value
-  if (kind !== 'trust' && kind !== 'certificate') return null
+  if (kind !== 'trust' && kind !== 'certificate' && kind !== 'ocsp') return null
   if (!Number.isSafeInteger(version) || !isInstant(expiresAt) || !Array.isArray(certificates)) return null
   const texts = certificates.filter((each) => typeof each === 'string')
   const retry = isInstant(retryAt) ? retryAt : null

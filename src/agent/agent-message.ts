@@ -91,7 +91,8 @@ function taken(
 ): InboxState {
   const versions = { ...state.versions, [payload.kind]: version }
   if (payload.kind !== 'trigger') {
-    const { kind, certificates } = payload
+    const { kind } = payload
+    const certificates = payload.kind === 'ocsp' ? payload.responses : payload.certificates
     return { ...state, versions, bundle: { kind, version, expiresAt, certificates, retryAt: null } }
   }
   const { certificate, window } = payload.trigger

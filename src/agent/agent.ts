@@ -4,6 +4,7 @@
  */
 import { hourMs, minuteMs, secondMs } from '../base/clock.ts'
 import { Refusal } from '../base/errors.ts'
+import type { Certificate } from '../pki/certificate.ts'
 import { takeBundle } from './agent-bundles.ts'
 import { AgentCore, resting, type AgentParts, type StepResult } from './agent-core.ts'
 import { isAboutAnother, receiveMessage, type AgentMessage } from './agent-message.ts'
@@ -16,6 +17,7 @@ import {
   type Wish,
 } from './agent-state.ts'
 import { activate, askHint, askTime, createKey, makeRequest, request, trial } from './agent-steps.ts'
+import type { OcspFile } from './agent-ocsp.ts'
 import { pause } from './pause.ts'
 import { renewalInstant } from './renewal-due.ts'
 
@@ -40,6 +42,16 @@ export class Agent {
     parts.transport.deliver?.(async (message) => {
       await this.receive(message)
     })
+  }
+
+  /** Whom the device trusts now. */
+  anchors(): readonly Certificate[] {
+    return this.#core.parts.anchors.current()
+  }
+
+  /** Where the newest OCSP answer about the certificate in use is kept. */
+  get ocspFile(): OcspFile | null {
+    return this.#core.parts.ocsp ?? null
   }
 
   /** What is on the device now. */
@@ -233,3 +245,5 @@ function goesOn({ step, outcome }: StepResult): boolean {
 export { nextStep, renewalInstant, type AgentState, type Step, type Wish }
 export type { AgentEvent, AgentParts, StepResult } from './agent-core.ts'
 export type { AgentMessage } from './agent-message.ts'
+export { openAgentStaple } from './agent-ocsp.ts'
+export { OcspStaple, type OcspStapleOptions } from './ocsp-staple.ts'

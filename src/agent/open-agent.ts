@@ -17,6 +17,7 @@ import type { AgentTransport, Bearer } from './agent-transport.ts'
 import { AnchorFile } from './agent-anchors.ts'
 import type { AgentEvent } from './agent-core.ts'
 import { Inbox } from './agent-inbox.ts'
+import { OcspFile } from './agent-ocsp.ts'
 import { encodeAnchors, parseAnchors } from './agent-trust.ts'
 import { Agent } from './agent.ts'
 import { openKeystore } from './agent-keystore.ts'
@@ -87,6 +88,7 @@ export async function openAgent(host: AgentHost): Promise<Agent> {
     credentials: new CredentialSlots(directory, keystore, write),
     memory: new MemoryFile(directory, write),
     inbox: new Inbox(directory, write),
+    ocsp: new OcspFile(directory, write),
     transport: host.transport ?? openTransport(config, { anchors, clock, random }),
     ...(bootstrap ? { bootstrap } : {}),
     ...(onEvent ? { onEvent } : {}),

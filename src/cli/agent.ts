@@ -4,6 +4,8 @@ import { realpathSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { lockAgentDirectory } from '../agent/agent-directory.ts'
+import { openAgentStaple } from '../agent/agent-ocsp.ts'
+import type { AgentEvent } from '../agent/agent.ts'
 import { openAgent, readSetup } from '../agent/open-agent.ts'
 import { createLog } from '../base/log.ts'
 import { addStateOption, parts, requireActivated, statePath, type StateOption } from './agent-context.ts'
@@ -76,9 +78,14 @@ function registerRun(agent: Command, cli: CliContext): void {
         ].join('\n'),
       )
       .option('--mqtt <url>', 'broker, in place of that of the enrolment')
+      .option(
+        '--staple',
+        'keep ocsp.der in the state directory fresh: the signed OCSP answer for a TLS server',
+      )
       .action(async (options: RunOptions) => await run(cli, options)),
     [
       { say: 'In the foreground', run: 'perennial agent run', exit: 5 },
+      { say: 'For a device that is a TLS server too', run: 'perennial agent run --staple', exit: 5 },
       {
         say: 'With a broker that was not there at enrolment',
         run: 'perennial agent run --mqtt mqtts://broker.example.com:8883',
@@ -89,19 +96,21 @@ function registerRun(agent: Command, cli: CliContext): void {
 }
 
 interface RunOptions extends StateOption {
+  readonly staple?: boolean
   readonly mqtt?: string
 }
 
 async function run(cli: CliContext, options: RunOptions): Promise<void> {
   const directory = statePath(cli, options)
   const log = createLog('info')
-  const { mqtt } = options
+  const { mqtt, staple: wantsStaple } = options
+  const onEvent = ({ level, event, message }: AgentEvent): void => log[level]({ event }, message)
   const known = mqtt === undefined ? null : await readSetup(directory)
   const agent = await openAgent({
     directory,
     ...parts(cli),
     mqtt: mqttOf(mqtt === undefined ? {} : { mqtt }, known?.config.mqtt ?? null) ?? undefined,
-    onEvent: ({ level, event, message }) => log[level]({ event }, message),
+    onEvent,
   })
   const lock = await lockAgentDirectory(directory)
   const stop = new AbortController()
@@ -115,7 +124,9 @@ async function run(cli: CliContext, options: RunOptions): Promise<void> {
   process.once('SIGINT', onSignal)
   try {
     log.info({ event: 'start', state: directory }, `perennial agent ${cli.version} has started`)
-    await agent.run(stop.signal)
+    const told = { clock: cli.clock, random: cli.random, onEvent }
+    const staple = wantsStaple === true ? await openAgentStaple(agent, told) : null
+    await Promise.all([agent.run(stop.signal), staple?.run(stop.signal)])
   } finally {
     lock.release()
   }

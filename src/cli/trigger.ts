@@ -5,6 +5,7 @@ import { dayMs, iso, minuteMs } from '../base/clock.ts'
 import { Refusal } from '../base/errors.ts'
 import { writeFileAtomically } from '../base/file.ts'
 import type { DeviceId } from '../base/id.ts'
+import { ocspBundle } from '../engine/revocation/ocsp-bundle.ts'
 import { manualTrigger, sendManually, signBundle } from '../engine/triggers/manual-trigger.ts'
 import { triggerKinds, type TriggerKind } from '../engine/ports.ts'
 import { isOtaDevice, maxOtaCertificates, otaKeyId, type OtaBundle } from '../pki/ota-bundle.ts'
@@ -50,7 +51,8 @@ export function registerTrigger(program: Command, cli: CliContext): void {
       .description(
         [
           'Write a signed bundle for a device, to be carried to it by any means: whoever carries it cannot change it. It asks',
-          'the device to renew; with --trust it brings the CAs that it is to trust from now on, with --certificate a chain.',
+          'the device to renew; with --trust it brings the CAs that it is to trust from now on, with --certificate a chain, with',
+          '--ocsp the answer that its TLS server staples, in force for some hours.',
           'A bundle of --trust may be for many: meter-* or *.',
         ].join('\n'),
       )
@@ -58,12 +60,17 @@ export function registerTrigger(program: Command, cli: CliContext): void {
       .requiredOption('--out <file>', 'where to write it; - is standard output')
       .option('--trust <file>', 'PEM file of the CA certificates to trust')
       .option('--certificate <file>', "PEM file of the device's new chain, its own certificate first")
+      .option('--ocsp', 'the signed OCSP answer about its certificate, for its TLS server to staple')
       .option('--lifetime <duration>', 'how long the device may take it (90d)', durationOption, 90 * dayMs)
       .action(async (device: string, options: BundleOptions) => await bundle(cli, device, options)),
     [
       {
         say: 'Ask a device to renew, by courier',
         run: 'perennial trigger bundle demo-gateway-001 --out demo-gateway-001.bundle',
+      },
+      {
+        say: 'For the TLS server of a device that reaches no responder',
+        run: 'perennial trigger bundle demo-gateway-001 --ocsp --out staple.bundle',
       },
     ],
   )
@@ -90,6 +97,7 @@ interface BundleOptions {
   readonly out: string
   readonly trust?: string
   readonly certificate?: string
+  readonly ocsp?: boolean
   readonly lifetime: number
 }
 
@@ -111,12 +119,13 @@ async function bundle(cli: CliContext, device: string, options: BundleOptions): 
 async function contentOf(
   cli: CliContext,
   device: string,
-  { trust, certificate, lifetime }: BundleOptions,
+  { trust, certificate, ocsp = false, lifetime }: BundleOptions,
 ): Promise<OtaBundle> {
-  if (trust !== undefined && certificate !== undefined) {
-    throw new Refusal('invalid-input', 'a bundle holds one thing: give --trust or --certificate')
+  if ([trust !== undefined, certificate !== undefined, ocsp].filter(Boolean).length > 1) {
+    throw new Refusal('invalid-input', 'a bundle holds one thing: give --trust, --certificate or --ocsp')
   }
   const now = cli.clock.now()
+  if (ocsp) return await ocspBundle((await cli.app()).engine, deviceIdArgument(device), now)
   if (trust === undefined && certificate === undefined) {
     const { engine } = await cli.app()
     return triggerBundle(await manualTrigger(engine, deviceIdArgument(device), now), lifetime)

@@ -1,6 +1,6 @@
 /**
- * Bundles for devices that cannot be spoken to: a renewal trigger, new trust anchors or a certificate chain, as one signed
- * text that any courier may carry (an update service, a retained message, a USB stick). The courier is not trusted: what
+ * Bundles for devices that cannot be spoken to: a renewal trigger, new trust anchors, a certificate chain or OCSP answers, as
+ * one signed text that any courier may carry (an update service, a retained message, a USB stick). The courier is not trusted: what
  * is signed names its device, its version and its end.
  *
  *     {"bundle":{…},"signature":{"algorithm":"ed25519","keyId":"…","value":"…"}}
@@ -18,13 +18,16 @@ import { parsePublicKey } from './key.ts'
 import { decodePem } from './pem.ts'
 import { verifySignature } from './signature.ts'
 
-/** `trigger`: renew now. `trust`: these are the CAs to trust from now on. `certificate`: this is your new chain. */
+/** `trigger`: renew now. `trust`: these are the CAs to trust from now on. `certificate`: this is your new chain. `ocsp`:
+ * show this to whoever connects to you. */
 export type OtaPayload =
   | { readonly kind: 'trigger'; readonly trigger: OtaTrigger }
   /** PEM, one certificate each; the whole set, not an addition. */
   | { readonly kind: 'trust'; readonly certificates: readonly string[] }
   /** PEM, one certificate each, the device's own first. */
   | { readonly kind: 'certificate'; readonly certificates: readonly string[] }
+  /** Signed OCSP answers about the device's own certificate, base64 of DER. */
+  | { readonly kind: 'ocsp'; readonly responses: readonly string[] }
 
 /** The trigger as all channels write it. */
 export interface OtaTrigger {
@@ -58,6 +61,8 @@ export interface OtaSigner {
 export const maxOtaBundle = 131_072
 /** In one bundle: the trust anchors of a device, or a chain. */
 export const maxOtaCertificates = 16
+/** Of one device: one for each certificate and hash algorithm. */
+export const maxOtaResponses = 8
 const signatureContext = Buffer.from('perennial-ota-bundle-v1\0')
 
 /** @returns one line of JSON without a newline at its end; the same bytes for the same bundle */
@@ -171,7 +176,9 @@ function encodeBundle({ device, version, notBefore, expiresAt, payload }: OtaBun
             window: { start: iso(payload.trigger.window.start), end: iso(payload.trigger.window.end) },
           },
         }
-      : { certificates: payload.certificates }),
+      : payload.kind === 'ocsp'
+        ? { responses: payload.responses }
+        : { certificates: payload.certificates }),
   }
 }
 
@@ -205,12 +212,24 @@ function decodePayload(value: Members): OtaPayload {
       },
     }
   }
+  if (kind === 'ocsp') {
+    const responses = value['responses']
+    if (!Array.isArray(responses) || responses.length === 0 || responses.length > maxOtaResponses) {
+      throw malformed(`responses is not a list of 1 to ${maxOtaResponses}`)
+    }
+    return { kind, responses: responses.map(responseText) }
+  }
   if (kind !== 'trust' && kind !== 'certificate') throw malformed(`kind is ${shown(kind)}`)
   const list = value['certificates']
   if (!Array.isArray(list) || list.length === 0 || list.length > maxOtaCertificates) {
     throw malformed(`certificates is not a list of 1 to ${maxOtaCertificates}`)
   }
   return { kind, certificates: list.map(certificatePem) }
+}
+
+function responseText(value: unknown): string {
+  if (typeof value !== 'string' || fromBase64(value) === null) throw malformed('a response is not base64')
+  return value
 }
 
 function certificatePem(value: unknown): string {

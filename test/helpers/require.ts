@@ -42,6 +42,10 @@ const programs = {
     find: () => onPath('nginx') ?? (isExecutable('/usr/sbin/nginx') ? '/usr/sbin/nginx' : null),
     install: 'nginx-light',
   },
+  haproxy: {
+    find: () => onPath('haproxy') ?? (isExecutable('/usr/sbin/haproxy') ? '/usr/sbin/haproxy' : null),
+    install: 'haproxy',
+  },
   mosquitto: {
     find: () => onPath('mosquitto') ?? (isExecutable('/usr/sbin/mosquitto') ? '/usr/sbin/mosquitto' : null),
     install: 'mosquitto',
