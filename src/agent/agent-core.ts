@@ -49,11 +49,8 @@ export interface AgentParts {
   readonly credentials: Pick<CredentialSlots, 'read' | 'saveRequest' | 'saveCertificate' | 'activate'>
   readonly memory: Pick<MemoryFile, 'read' | 'save'>
   readonly inbox: Pick<Inbox, 'read' | 'update'>
-  readonly credentials: CredentialSlots
-  readonly memory: MemoryFile
-  readonly inbox: Inbox
   /** Where the newest OCSP answer about the certificate in use is kept; absent: nowhere. */
-  readonly ocsp?: OcspFile
+  readonly ocsp?: Pick<OcspFile, 'read' | 'replace'>
   readonly transport: AgentTransport
   /** For a first certificate: secret or factory identity. */
   readonly bootstrap?: Bearer

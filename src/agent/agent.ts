@@ -50,7 +50,7 @@ export class Agent {
   }
 
   /** Where the newest OCSP answer about the certificate in use is kept. */
-  get ocspFile(): OcspFile | null {
+  get ocspFile(): Pick<OcspFile, 'read' | 'replace'> | null {
     return this.#core.parts.ocsp ?? null
   }
 
