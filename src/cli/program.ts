@@ -176,6 +176,12 @@ export const nouns: readonly Noun[] = [
     load: async () => (await import('./ocsp.ts')).registerOcsp,
   },
   {
+    name: 'verifier',
+    summary: 'servers of others that check device certificates: configuration, fresh files',
+    group: authority,
+    load: async () => (await import('./verifier.ts')).registerVerifier,
+  },
+  {
     name: 'completion',
     summary: 'shell completion for bash, zsh or fish',
     group: 'Other:',

@@ -12,6 +12,7 @@ import { type HttpRequestHead, type HttpResponse, textResponse } from './http-me
 import type { HttpHandler, HttpLimits } from './http-server.ts'
 import { isOcspPath, maxOcspRequestBytes, ocspResponse } from './ocsp.ts'
 import { answerRenewalInfo } from './renewal-info.ts'
+import { verifierList } from './verifier-list.ts'
 
 /** Tight: nobody has a reason to send this endpoint anything. */
 export const statusLimits: HttpLimits = {
@@ -61,6 +62,7 @@ export async function handleStatus(
     if (crl !== null) return await crlResponse(engine, crl, head)
     const certificateName = /^\/renewal-info\/([^/]+)$/.exec(head.path)?.[1]
     if (certificateName !== undefined) return await answerRenewalInfo(engine, certificateName)
+    if (head.path === '/verifier.json') return await verifierList(engine, head)
     if (head.path === '/') return textResponse(200, `Perennial status endpoint: ${pages}`)
     return textResponse(404, `no such page: ${pages}`)
   } catch (error) {

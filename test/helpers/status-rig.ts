@@ -57,9 +57,11 @@ export class StatusRig {
   async close(): Promise<void> {
     for (const child of this.#children) {
       if (child.exitCode !== null || child.signalCode !== null) continue
+      // not SIGKILL: a master process takes its workers with it, which hold on to the pipe
       const gone = once(child, 'exit')
-      child.kill('SIGKILL')
+      child.kill('SIGTERM')
       await gone
+      child.stderr?.destroy()
     }
     await this.#listener.stop(1_000)
     await this.rig.close()
