@@ -170,6 +170,8 @@ export const nouns: readonly Noun[] = [
     summary: 'devices, certificates, the field list or facts as CSV or JSON Lines',
     group: inventory,
     load: async () => (await import('./export.ts')).registerExport,
+  },
+  {
     name: 'ocsp',
     summary: 'signed status answers as files, for servers that staple',
     group: authority,
