@@ -296,6 +296,25 @@ forEachEngine((start) => {
     await assertConserved(fleet, 'spring', 5)
   })
 
+  test('after its end time a campaign is over, though a wave still waits for a person', async () => {
+    const fleet = await campaignFleet(start, 5)
+    await startedCampaign(fleet, 'spring', {
+      selection: { all: true },
+      canary: { percentage: 20, minimum: 1, soak: '1m' },
+      waves: [{ approval: 'manual' }],
+      rollout: { maximumPerMinute: 60 },
+      schedulingConfig: { endTime: new Date(fleet.clock.now() + 10 * minuteMs).toISOString() },
+    })
+    await fleet.run(2 * minuteMs)
+    for (const { deviceId } of fleet.sent) await fleet.answer(deviceId)
+    await fleet.run(4 * minuteMs)
+    assert.equal((await fleet.view('spring')).waitsFor, 'a person to approve wave 1')
+    await fleet.run(6 * minuteMs)
+    const { campaign, counts } = await fleet.view('spring')
+    assert.deepEqual([campaign.status, counts.retired, counts.abandoned], ['completed', 1, 4])
+    await assertConserved(fleet, 'spring', 5)
+  })
+
   test('a creation that was cut off is completed with the same waves, or deleted', async () => {
     const fleet = await campaignFleet(start, 30)
     const { engine } = fleet

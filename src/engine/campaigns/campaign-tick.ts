@@ -102,11 +102,12 @@ async function judge(
   await putWaves(tx, changed)
   for (const { wave, size } of opened) await record(tx, campaign, 'campaign.wave-opened', now, { wave, size })
   const after = waves.map((wave) => changed.find((each) => each.wave === wave.wave) ?? wave)
-  if (isOver(after, progress)) {
+  const hasEnded = endTime !== null && now >= endTime
+  if (isOver(hasEnded ? [] : after, progress)) {
     await end(tx, campaign, { action: 'campaign.completed', reason: null, now })
     return null
   }
-  if (endTime !== null && now >= endTime) return 'rollout-ended'
+  if (hasEnded) return 'rollout-ended'
   return progress
 }
 
@@ -165,7 +166,10 @@ async function record(
   )
 }
 
-/** Nothing is left to happen: every wave has been let in, and each target has a new certificate in use or was given up. */
+/**
+ * Nothing is left to happen: every wave that may still open has been let in, and each target has a new certificate in use or
+ * was given up.
+ */
 function isOver(waves: readonly WaveRecord[], { waves: sums }: CampaignProgress): boolean {
   if (waves.some(({ status }) => status !== 'done')) return false
   return [...sums.values()].every(
