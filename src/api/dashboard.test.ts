@@ -72,6 +72,7 @@ test('no path of a request reaches the file system', async () => {
     '/%2e%2e/%2e%2e/etc/hosts.txt',
     '/assets/..%2f.made-from',
     '//etc/hosts.txt',
+    '//x.y',
     '/assets/%00.js',
   ]) {
     const answer = await app.inject(path)

@@ -57,10 +57,14 @@ const notBuilt = 'The dashboard is not built here. In a checkout: npm run build:
 /** Every address without a file that no other route answers is a page of the dashboard; the browser knows which. */
 export function registerDashboard(app: FastifyInstance, directory: string): void {
   const assets = readAssets(directory)
-  app.get('/*', async (request, reply) => {
-    const path = new URL(request.url, 'http://localhost').pathname
+  // not a route of its own: it would hide what the API says about paths that it does not have
+  app.setNotFoundHandler((request, reply) => {
+    const path = request.url.split('?', 1)[0] as string
     const isFile = path.split('/').at(-1)?.includes('.') ?? false
-    if (path.startsWith('/api/') || (isFile && !assets.has(path))) return reply.callNotFound()
+    const isRead = request.method === 'GET' || request.method === 'HEAD'
+    if (!isRead || path.startsWith('/api/') || (isFile && !assets.has(path))) {
+      return reply.code(404).type('text/plain; charset=utf-8').send('not found\n')
+    }
     const asset = assets.get(isFile ? path : '/index.html')
     if (!asset) return reply.code(503).type('text/plain; charset=utf-8').send(notBuilt)
     return send(asset, { request, reply, isForEver: path.startsWith('/assets/') })

@@ -1,8 +1,10 @@
 /** Every route of the REST API, as a literal list: what is not here is not reachable. */
 import type { Route } from './route.ts'
+import { alertRoutes } from './resources/alerts.ts'
 import { auditRoutes } from './resources/audit.ts'
 import { caseRoutes } from './resources/cases.ts'
 import { exportRoutes } from './resources/exports.ts'
+import { installationRoutes } from './resources/installation.ts'
 import { issuerRoutes } from './resources/issuers.ts'
 import { proposalRoutes } from './resources/proposals.ts'
 import { revocationRoutes } from './resources/revocations.ts'
@@ -17,6 +19,7 @@ import { overviewRoutes } from './resources/overview.ts'
 import { renewalRoutes } from './resources/renewals.ts'
 
 export const routes: readonly Route[] = [
+  ...installationRoutes,
   ...overviewRoutes,
   ...deviceRoutes,
   ...deviceHistoryRoutes,
@@ -29,6 +32,7 @@ export const routes: readonly Route[] = [
   ...revocationRoutes,
   ...caseRoutes,
   ...proposalRoutes,
+  ...alertRoutes,
   ...auditRoutes,
   ...exportRoutes,
   ...taskRoutes,

@@ -1,7 +1,8 @@
-/** The admin endpoint on loopback: health, metrics, version, and the REST API. */
+/** The admin endpoint on loopback: health, metrics, version, the REST API, and the dashboard. */
 import { fastify, type FastifyInstance } from 'fastify'
 import type { Engine } from '../engine/context.ts'
 import type { Authenticate } from './caller.ts'
+import { dashboardDirectory, registerDashboard } from './dashboard.ts'
 import { mountDocuments } from './documents.ts'
 import { checkHealth, formatHealth, type HealthCheck } from './health.ts'
 import { bodyLimit } from './json-body.ts'
@@ -42,6 +43,7 @@ export async function createAdminServer(options: AdminServerOptions): Promise<Fa
     const { routes = allRoutes } = options.rest
     await mountDocuments(app, { routes, version: options.version })
     await mountRest(app, { ...options.rest, routes })
+    registerDashboard(app, dashboardDirectory)
   }
   return app
 }

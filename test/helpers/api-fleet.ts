@@ -8,6 +8,7 @@ import type { DeviceId } from '../../src/base/id.ts'
 import { seal } from '../../src/engine/audit/seal.ts'
 import { propose } from '../../src/engine/proposals/proposal.ts'
 import { batchRevocation } from '../../src/engine/revocation/revoke-proposal.ts'
+import { insertAlert } from '../../src/store/alerts.ts'
 import { requestApproval } from '../../src/store/approvals.ts'
 import { claimTasks, enqueueTask, failTask } from '../../src/store/tasks.ts'
 import type { Engine } from '../../src/engine/context.ts'
@@ -42,6 +43,7 @@ export async function apiFleet(engine: Engine): Promise<void> {
   await putRequest(engine, 'meter-8')
   await putRequest(engine, 'canary-2')
   await putDeadTask(engine)
+  await putAlert(engine)
   const payload = { selection: { batch: '2026-w40' }, reason: 'keyCompromise' }
   await propose(engine, { kind: batchRevocation, payload, why: null, actor: 'operator:anna' })
   await seal(engine, now)
@@ -62,6 +64,17 @@ async function putRequest(engine: Engine, id: string): Promise<void> {
     createdAt: engine.clock.now(),
   }
   await engine.store.transaction(async (tx) => void (await requestApproval(tx, request)))
+}
+
+async function putAlert(engine: Engine): Promise<void> {
+  const now = engine.clock.now()
+  const blank = { clearedAt: null, resolvedAt: null, acknowledgedAt: null, acknowledgedBy: null, note: null }
+  const alert = { rule: 'tasks-dead', key: 'example', severity: 'warning', status: 'open', count: 1 } as const
+  const times = { openedAt: now, updatedAt: now, step: 0, nextAt: null, notified: [], notifiedCount: 0 }
+  const words = { summary: '1 task has been given up', details: '{}' }
+  await engine.store.transaction(
+    async (tx) => void (await insertAlert(tx, { ...alert, ...blank, ...times, ...words })),
+  )
 }
 
 /** The first task of the installation failed for good. */

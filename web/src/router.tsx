@@ -15,7 +15,26 @@ function textSearch(search: Record<string, unknown>): Search {
 }
 
 const root = createRootRoute({ component: Shell, notFoundComponent: NotThere, validateSearch: textSearch })
-const pages = [page('/', () => import('./pages/overview.tsx'), 'Overview')] as const
+const pages = [
+  page('/', () => import('./pages/overview.tsx'), 'Overview'),
+  page('/expiry', () => import('./pages/expiry.tsx'), 'Expiry'),
+  page('/campaigns', () => import('./pages/campaigns.tsx'), 'Campaigns'),
+  page('/campaigns/new', () => import('./pages/campaign-new.tsx'), 'CampaignNew'),
+  page('/campaigns/$id', () => import('./pages/campaign.tsx'), 'CampaignPage'),
+  page('/devices', () => import('./pages/devices.tsx'), 'Devices'),
+  page('/devices/$id', () => import('./pages/device.tsx'), 'DevicePage'),
+  page('/issuers', () => import('./pages/issuers.tsx'), 'Issuers'),
+  page('/revocation', () => import('./pages/revocation.tsx'), 'Revocation'),
+  page('/field-list', () => import('./pages/field-list.tsx'), 'FieldList'),
+  page('/cases', () => import('./pages/cases.tsx'), 'Cases'),
+  page('/alerts', () => import('./pages/alerts.tsx'), 'Alerts'),
+  page('/audit', () => import('./pages/audit.tsx'), 'Audit'),
+  page('/protocols', () => import('./pages/protocols.tsx'), 'Protocols'),
+  page('/approvals', () => import('./pages/approvals.tsx'), 'Approvals'),
+  page('/webhooks', () => import('./pages/webhooks.tsx'), 'Webhooks'),
+  page('/operators', () => import('./pages/operators.tsx'), 'Operators'),
+  page('/system', () => import('./pages/system.tsx'), 'System'),
+] as const
 
 function page<Path extends string, Name extends string>(
   path: Path,

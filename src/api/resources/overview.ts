@@ -39,14 +39,16 @@ export const overviewRoutes: readonly Route[] = [
         ),
         capacityPerDay: Type.Integer({ minimum: 0, description: 'Renewals that the installation bears.' }),
         needs: Type.Record(Type.String(), count, {
-          description: 'What waits for people: devices on the field list, enrolment requests, dead tasks.',
+          description:
+            'What waits for people: devices on the field list, alerts without an answer, cases, proposals, enrolment requests, dead tasks.',
         }),
       },
       { $id: 'Overview' },
     ),
     examples: [{ summary: 'Now' }],
     async handler({ engine, now }) {
-      const { checkpoint, waitingRequests, expiry, ...rest } = await overview(engine, now)
+      const { checkpoint, waitingRequests, unansweredAlerts, openCases, openProposals, expiry, ...rest } =
+        await overview(engine, now)
       return {
         at: iso(now),
         ...rest,
@@ -54,6 +56,9 @@ export const overviewRoutes: readonly Route[] = [
         checkpoint: checkpoint && { size: checkpoint.size, at: iso(checkpoint.at) },
         needs: {
           escalated: rest.renewals.escalated,
+          alerts: unansweredAlerts,
+          cases: openCases,
+          proposals: openProposals,
           requests: waitingRequests,
           deadTasks: rest.tasks.dead,
         },

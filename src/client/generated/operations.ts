@@ -4,6 +4,8 @@ import type { CallOptions, Caller } from '../call.ts'
 import type * as schemas from './schemas.ts'
 
 export interface Operations {
+  /** Whose installation this is. */
+  getInstallation(options?: CallOptions): Promise<schemas.Installation>
   /** Sums of the whole fleet. */
   getOverview(options?: CallOptions): Promise<schemas.Overview>
   /** How many live certificates end when. */
@@ -122,6 +124,16 @@ export interface Operations {
   getProposal(input: { readonly id: number; readonly fields?: string | undefined }, options?: CallOptions): Promise<schemas.Proposal>
   /** Allows it, or not; nobody decides what he has asked for himself. */
   decideProposal(input: { readonly id: number; readonly body: schemas.ProposalDecision }, options?: CallOptions): Promise<schemas.Proposal>
+  /** Open alerts, the gravest first; with state=all every one that there was, the newest first. */
+  listAlerts(input?: { readonly after?: string | undefined; readonly limit?: number | undefined; readonly fields?: string | undefined; readonly state?: 'open' | 'all' | undefined }, options?: CallOptions): Promise<{ readonly items: readonly schemas.Alert[]; readonly next: string | null }>
+  /** An alert, and what was sent about it. */
+  getAlert(input: { readonly id: number; readonly fields?: string | undefined }, options?: CallOptions): Promise<schemas.AlertDetails>
+  /** Somebody is at it: nobody else is told, unless it gets graver. */
+  acknowledgeAlert(input: { readonly id: number; readonly body: schemas.AlertAcknowledgement }, options?: CallOptions): Promise<schemas.Alert>
+  /** Nobody is told of this alert for a time. */
+  silenceAlert(input: { readonly id: number; readonly body: schemas.AlertSilence }, options?: CallOptions): Promise<schemas.Alert>
+  /** What was sent to notifiers, the newest first. */
+  listNotifications(input?: { readonly after?: string | undefined; readonly limit?: number | undefined; readonly fields?: string | undefined; readonly notifier?: string | undefined }, options?: CallOptions): Promise<{ readonly items: readonly schemas.Notification[]; readonly next: string | null }>
   /** Facts of the audit log, the newest first. */
   listFacts(input?: { readonly after?: string | undefined; readonly limit?: number | undefined; readonly fields?: string | undefined; readonly filter?: string | undefined; readonly sort?: 'id' | '-id' | undefined }, options?: CallOptions): Promise<{ readonly items: readonly schemas.Fact[]; readonly next: string | null }>
   /** Checkpoints of the log, the newest first. */
@@ -145,6 +157,7 @@ export interface Operations {
 /** The requests behind the operations. */
 export function operationsOf(call: Caller): Operations {
   return {
+    getInstallation: (options) => call({ method: 'GET', path: '/installation' }, {}, options),
     getOverview: (options) => call({ method: 'GET', path: '/overview' }, {}, options),
     getExpiry: (input, options) => call({ method: 'GET', path: '/expiry', query: ['by', 'from', 'buckets', 'split', 'profile', 'cohort'] }, input, options),
     listDevices: (input, options) => call({ method: 'GET', path: '/devices', query: ['after', 'limit', 'fields', 'filter', 'sort', 'state', 'profile', 'cohort', 'batch', 'site', 'connectivity'] }, input, options),
@@ -204,6 +217,11 @@ export function operationsOf(call: Caller): Operations {
     listProposals: (input, options) => call({ method: 'GET', path: '/proposals', query: ['after', 'limit', 'fields', 'state'] }, input, options),
     getProposal: (input, options) => call({ method: 'GET', path: '/proposals/{id}', query: ['fields'] }, input, options),
     decideProposal: (input, options) => call({ method: 'POST', path: '/proposals/{id}/decide' }, input, options),
+    listAlerts: (input, options) => call({ method: 'GET', path: '/alerts', query: ['after', 'limit', 'fields', 'state'] }, input, options),
+    getAlert: (input, options) => call({ method: 'GET', path: '/alerts/{id}', query: ['fields'] }, input, options),
+    acknowledgeAlert: (input, options) => call({ method: 'POST', path: '/alerts/{id}/acknowledge' }, input, options),
+    silenceAlert: (input, options) => call({ method: 'POST', path: '/alerts/{id}/silence' }, input, options),
+    listNotifications: (input, options) => call({ method: 'GET', path: '/notifications', query: ['after', 'limit', 'fields', 'notifier'] }, input, options),
     listFacts: (input, options) => call({ method: 'GET', path: '/facts', query: ['after', 'limit', 'fields', 'filter', 'sort'] }, input, options),
     listCheckpoints: (input, options) => call({ method: 'GET', path: '/checkpoints', query: ['after', 'limit'] }, input, options),
     getFactProof: (input, options) => call({ method: 'GET', path: '/facts/{index}/proof', isStream: true }, input, options),

@@ -1,5 +1,13 @@
 // Generated from the OpenAPI document by `npm run docs`. Do not edit.
 
+export type Alert = { readonly id: number; readonly rule: string; readonly key: string; readonly severity: 'notice' | 'warning' | 'critical'; readonly status: 'open' | 'resolved'; readonly count: number; readonly summary: string; readonly openedAt: string; readonly resolvedAt: string | null; readonly acknowledgedAt: string | null; readonly acknowledgedBy: string | null; readonly note: string | null; readonly silencedUntil: string | null }
+
+export type AlertAcknowledgement = { readonly note?: string | undefined }
+
+export type AlertDetails = { readonly alert: Alert; readonly notifications: readonly Notification[] }
+
+export type AlertSilence = { readonly for: string; readonly reason: string }
+
 export type ApprovedWave = { readonly campaign: string; readonly wave: number; readonly status: string }
 
 export type Attempt = { readonly id: number; readonly rung: number; readonly attempt: number; readonly channel: string; readonly status: string; readonly detail: string | null; readonly reference: string | null; readonly at: string; readonly updatedAt: string }
@@ -76,6 +84,8 @@ export type FieldEntry = { readonly id: number; readonly campaign: string | null
 
 export type FieldResolution = { readonly note?: string | undefined }
 
+export type Installation = { readonly organization: string; readonly isDemo: boolean; readonly auditKey: string }
+
 export type Issuer = { readonly id: string; readonly kind: string; readonly subject: string; readonly parent: string | null; readonly keyAlgorithm: string; readonly authority: string; readonly keyReference: string; readonly status: 'active' | 'retired' | 'revoked' | 'external' | 'unfinished' | 'expired'; readonly subjectKeyIdentifier: string; readonly notBefore: string; readonly notAfter: string; readonly issuesUntil: string | null; readonly crlShards: number; readonly createdAt: string; readonly leaves: number; readonly firstLeafEnds: string | null; readonly lastLeafEnds: string | null }
 
 export type IssuerDetails = { readonly id: string; readonly kind: string; readonly subject: string; readonly parent: string | null; readonly keyAlgorithm: string; readonly authority: string; readonly keyReference: string; readonly status: 'active' | 'retired' | 'revoked' | 'external' | 'unfinished' | 'expired'; readonly subjectKeyIdentifier: string; readonly notBefore: string; readonly notAfter: string; readonly issuesUntil: string | null; readonly crlShards: number; readonly createdAt: string; readonly leaves: number; readonly firstLeafEnds: string | null; readonly lastLeafEnds: string | null; readonly pem: string | null }
@@ -96,6 +106,8 @@ export type NewDevice = { readonly profile: string; readonly cohort?: string | n
 export type NewProposal = { readonly kind: string; readonly payload: Readonly<Record<string, unknown>>; readonly why?: string | undefined }
 
 export type NewTrustAnchor = { readonly name: string; readonly pem: string; readonly deviceIdRule: string; readonly profile?: string | null | undefined }
+
+export type Notification = { readonly id: number; readonly notifier: string; readonly event: string; readonly alert: number | null; readonly status: 'waiting' | 'sent' | 'failed'; readonly attempts: number; readonly detail: string | null; readonly createdAt: string; readonly updatedAt: string }
 
 export type OpenRenewal = { readonly id: number; readonly status: 'planned' | 'triggered' | 'issued' | 'confirmed' | 'retired' | 'escalated' | 'abandoned'; readonly campaignId: string | null }
 

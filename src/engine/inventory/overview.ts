@@ -1,12 +1,15 @@
 /** What a first page shows: sums of the whole fleet, from the roll-ups, in milliseconds whatever its size. */
 import { dayMs, type Instant } from '../../base/clock.ts'
 import { countApprovals } from '../../store/approvals.ts'
+import { listCases } from '../../store/cases.ts'
+import { listProposals } from '../../store/proposals.ts'
 import { openCampaigns } from '../../store/campaigns.ts'
 import { certificateStatuses } from '../../store/certificate-record.ts'
 import { latestSigned } from '../../store/checkpoints.ts'
 import { expiryHistogram, readCounters } from '../../store/counters.ts'
 import { renewalStatuses, type RenewalStatus } from '../../store/renewal-record.ts'
 import { countTasks } from '../../store/tasks.ts'
+import { currentAlerts, type AlertView } from '../alerts/alert-actions.ts'
 import type { Engine } from '../context.ts'
 
 export const expiryWindowDays = [7, 30, 90, 180] as const
@@ -25,6 +28,11 @@ export interface Overview {
   readonly campaigns: { readonly running: number; readonly paused: number }
   /** Enrolments that wait for a person, at most 1,000 counted. */
   readonly waitingRequests: number
+  /** Alerts that nobody has acknowledged or silenced. */
+  readonly unansweredAlerts: number
+  /** At most 1,000 counted, as of proposals. */
+  readonly openCases: number
+  readonly openProposals: number
   readonly tasks: { readonly open: number; readonly dead: number }
   readonly checkpoint: { readonly size: number; readonly at: Instant } | null
   /** Renewals that the installation bears. */
@@ -59,10 +67,17 @@ export async function overview({ store, settings }: Engine, now: Instant): Promi
       paused: campaigns.filter(({ status }) => status === 'paused').length,
     },
     waitingRequests: await countApprovals(db, 1_000),
+    unansweredAlerts: (await currentAlerts({ store }, now)).filter(isUnanswered).length,
+    openCases: (await listCases(db, { filter: { isOpen: true }, limit: 1_000 })).rows.length,
+    openProposals: (await listProposals(db, { state: 'open', limit: 1_000 })).rows.length,
     tasks: { open: ofTasks(false), dead: ofTasks(true) },
     checkpoint: checkpoint && { size: checkpoint.size, at: checkpoint.at },
     capacityPerDay: settings.renewal.maximumPerMinute * 60 * 24,
   }
+}
+
+function isUnanswered({ acknowledgedAt, silencedUntil }: AlertView): boolean {
+  return acknowledgedAt === null && silencedUntil === null
 }
 
 function named(

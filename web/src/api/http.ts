@@ -49,6 +49,12 @@ export function onSignedOut(listener: Listener): () => void {
   return () => signedOutListeners.delete(listener)
 }
 
+let proveAgain: (() => Promise<boolean>) | null = null
+/** Asks the person for password and code; true when they were right. */
+export function onProofNeeded(prove: () => Promise<boolean>): void {
+  proveAgain = prove
+}
+
 export async function get<Value>(path: string, query: Query = {}, signal?: AbortSignal): Promise<Value> {
   return (await call<Value>('GET', apiPath(path, query), signal ? { signal } : {})).value
 }
@@ -70,12 +76,22 @@ export async function send<Value = unknown>(
   if (ifMatch !== undefined) headers['if-match'] = ifMatch
   // a repeat after a lost answer does nothing twice
   if (method === 'POST') headers['idempotency-key'] = crypto.randomUUID()
-  const { value } = await call<Value>(method, apiPath(path, query), {
-    body,
-    headers,
-    isLogIn: isLogIn === true,
-  })
-  return value
+  const write = async (): Promise<Value> => {
+    const sent = { body, headers: { ...headers }, isLogIn: isLogIn === true }
+    return (await call<Value>(method, apiPath(path, query), sent)).value
+  }
+  try {
+    return await write()
+  } catch (error) {
+    const needsProof = error instanceof Problem && error.code === 'step-up-required'
+    if (needsProof && proveAgain && (await proveAgain())) return await write()
+    throw error
+  }
+}
+
+/** An answer that is text and no JSON. */
+export async function getText(path: string): Promise<string> {
+  return (await call<string>('GET', apiPath(path), { isText: true })).value
 }
 
 /** With the version that an edit must name. */
@@ -88,12 +104,13 @@ interface Calling {
   readonly headers?: Record<string, string>
   readonly signal?: AbortSignal
   readonly isLogIn?: boolean
+  readonly isText?: boolean
 }
 
 async function call<Value>(
   method: string,
   url: string,
-  { body, headers = {}, signal, isLogIn }: Calling = {},
+  { body, headers = {}, signal, isLogIn, isText }: Calling = {},
 ): Promise<{ value: Value; etag: string | null }> {
   const isWrite = method !== 'GET'
   const answer = await fetch(url, {
@@ -101,7 +118,7 @@ async function call<Value>(
     credentials: 'same-origin',
     cache: 'no-store',
     headers: {
-      accept: 'application/json',
+      accept: isText ? '*/*' : 'application/json',
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
       ...(isWrite && csrfToken !== null ? { 'x-csrf-token': csrfToken } : {}),
       ...headers,
@@ -113,7 +130,7 @@ async function call<Value>(
     throw new Away()
   })
   const text = await answer.text()
-  const value = text === '' ? null : parsed(text)
+  const value = isText && answer.ok ? text : text === '' ? null : parsed(text)
   if (answer.ok) return { value: value as Value, etag: answer.headers.get('etag') }
   if (answer.status === 401 && isLogIn !== true) for (const listener of signedOutListeners) listener()
   throw new Problem(answer.status, (value ?? {}) as Record<string, string>)

@@ -6,7 +6,6 @@ export interface Session {
   readonly permissions: ReadonlySet<string>
   /** In words: `operator of site graz`. */
   readonly roles: string
-  readonly isDemo: boolean
 }
 
 export const SessionContext = createContext<Session | null>(null)

@@ -48,7 +48,7 @@ function partsOf(at: number, timeZone: string): Record<string, string> {
 
 function offsetText(name: string | undefined): string {
   const offset = (name ?? 'GMT').replace('GMT', '')
-  return offset === '' ? 'UTC' : offset
+  return offset === '' || offset === '+00:00' ? 'UTC' : offset
 }
 
 /** `3 d`, `5 h`, `12 min`, without a direction. */

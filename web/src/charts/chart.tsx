@@ -94,7 +94,7 @@ function frame(palette: Palette): EChartsCoreOption {
     animationDurationUpdate: 200,
     color: seriesColours(palette),
     textStyle: { fontFamily: getComputedStyle(document.body).fontFamily, color: palette.ink2 },
-    grid: { left: 8, right: 16, top: 28, bottom: 8, containLabel: true },
+    grid: { left: 8, right: 16, top: 48, bottom: 8, containLabel: true },
     tooltip: {
       trigger: 'axis',
       renderMode: 'richText',

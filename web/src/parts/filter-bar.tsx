@@ -113,7 +113,14 @@ export function FilterBar({ label, value, words, onValue, problem }: FilterBarPr
           aria-controls={`${id}-options`}
           aria-activedescendant={at >= 0 ? `${id}-${at}` : undefined}
           aria-invalid={problem ? true : undefined}
-          placeholder={conditions.length === 0 ? 'Filter: state=active expires<30d …' : ''}
+          placeholder={
+            conditions.length === 0
+              ? `Filter by ${words
+                  .slice(0, 3)
+                  .map(({ name }) => name)
+                  .join(', ')} …`
+              : ''
+          }
           autoComplete="off"
           spellCheck={false}
           value={typed}

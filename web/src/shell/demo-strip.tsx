@@ -1,12 +1,13 @@
 /** Says that these devices are simulated, and how one leaves the demo. */
 import type { ReactNode } from 'react'
-import { useSession } from '../api/session.tsx'
+import type { Installation } from '../api/overview-shape.ts'
+import { useApi } from '../api/use-api.ts'
 import { Note } from '../parts/explain.tsx'
 import { Copyable } from '../parts/call.tsx'
 
 export function DemoStrip(): ReactNode {
-  const { isDemo } = useSession()
-  if (!isDemo) return null
+  const installation = useApi<Installation>('/installation', {}, { isLive: false })
+  if (installation.data?.isDemo !== true) return null
   return (
     <div className="strip" role="note">
       <span>

@@ -1,7 +1,6 @@
 /** Name, password, and the code of an authenticator where the account has one. */
 import { useState, type FormEvent, type ReactNode } from 'react'
-import { useQuery } from '@tanstack/react-query'
-import { get, Problem, send } from '../api/http.ts'
+import { Problem, send } from '../api/http.ts'
 import { TextField } from '../parts/fields.tsx'
 import { Refused } from '../parts/quiet.tsx'
 
@@ -12,10 +11,6 @@ interface LogInProps {
   readonly onDone: () => void
 }
 
-interface Ways {
-  readonly oidc: boolean
-}
-
 export function LogIn({ name: given = '', isAgain, onDone }: LogInProps): ReactNode {
   const [name, setName] = useState(given)
   const [password, setPassword] = useState('')
@@ -23,11 +18,6 @@ export function LogIn({ name: given = '', isAgain, onDone }: LogInProps): ReactN
   const [needsCode, setNeedsCode] = useState(false)
   const [error, setError] = useState<unknown>(null)
   const [isBusy, setBusy] = useState(false)
-  const ways = useQuery<Ways>({
-    queryKey: ['log-in ways'],
-    queryFn: () => get<Ways>('/session/ways'),
-    retry: false,
-  })
 
   const submit = async (event: FormEvent): Promise<void> => {
     event.preventDefault()
@@ -41,7 +31,7 @@ export function LogIn({ name: given = '', isAgain, onDone }: LogInProps): ReactN
       setPassword('')
       onDone()
     } catch (reason) {
-      if (reason instanceof Problem && reason.code === 'code-needed') setNeedsCode(true)
+      if (reason instanceof Problem && /code/i.test(reason.message)) setNeedsCode(true)
       setError(reason)
     } finally {
       setBusy(false)
@@ -81,11 +71,6 @@ export function LogIn({ name: given = '', isAgain, onDone }: LogInProps): ReactN
       <button type="submit" className="button primary" disabled={isBusy}>
         {isBusy ? 'One moment …' : 'Log in'}
       </button>
-      {ways.data?.oidc === true && (
-        <a className="button" href="/api/v1/oidc/start">
-          With single sign-on
-        </a>
-      )}
     </form>
   )
 }

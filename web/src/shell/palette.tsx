@@ -27,7 +27,7 @@ export function CommandPalette({
   const wanted = typed.trim()
   const devices = useApi<Page<{ id: string; profile: string; site: string | null }>>(
     '/devices',
-    { limit: 6, fields: 'id,profile,site', filter: `id~${wanted}` },
+    { limit: 6, fields: 'id,profile,site', filter: `id=${wanted}*` },
     { enabled: wanted.length >= 2 && /^[\w.:-]+$/.test(wanted), isLive: false },
   )
   const choices: Choice[] = [

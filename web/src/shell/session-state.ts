@@ -20,7 +20,6 @@ interface SessionAnswer {
     readonly site: string | null
   }[]
   readonly csrfToken: string | null
-  readonly isDemo?: boolean
 }
 
 let state: SessionState = { kind: 'unknown' }
@@ -45,10 +44,10 @@ export async function loadSession(): Promise<void> {
   try {
     const answer = await get<SessionAnswer>('/session')
     rememberCsrfToken(answer.csrfToken)
-    const { operator: name, permissions, grants, isDemo } = answer
+    const { operator: name, permissions, grants } = answer
     become({
       kind: 'here',
-      session: { name, permissions: new Set(permissions), roles: rolesText(grants), isDemo: isDemo === true },
+      session: { name, permissions: new Set(permissions), roles: rolesText(grants) },
     })
   } catch (error) {
     if (error instanceof Problem && error.status === 401) {

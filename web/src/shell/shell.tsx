@@ -3,9 +3,11 @@ import { Link, Outlet, useNavigate, useRouterState } from '@tanstack/react-route
 import { useQueryClient } from '@tanstack/react-query'
 import { useEffect, useState, useSyncExternalStore, type ReactNode } from 'react'
 import { liveState, startLive, subscribeLive } from '../api/live.ts'
-import { useSession } from '../api/session.tsx'
+import type { Overview } from '../api/overview-shape.ts'
+import { useMay, useSession } from '../api/session.tsx'
 import { useApi } from '../api/use-api.ts'
 import { count } from '../base/text.ts'
+import { StepUp } from '../parts/step-up.tsx'
 import { Toasts } from '../parts/toasts.tsx'
 import { DemoStrip } from './demo-strip.tsx'
 import { useKeys } from './keys.ts'
@@ -57,6 +59,7 @@ export function Shell(): ReactNode {
         </main>
       </div>
       <Toasts />
+      <StepUp />
       {open === 'palette' && <CommandPalette onClose={() => setOpen(null)} onGo={go} />}
       {open === 'keys' && <KeysDialog onClose={() => setOpen(null)} />}
     </div>
@@ -98,13 +101,14 @@ function Rail({ isOpen }: { readonly isOpen: boolean }): ReactNode {
 
 /** How much waits for people, by page. */
 function useMarks(): Readonly<Record<string, number>> {
-  const overview = useApi<{ needs?: Record<string, number> }>('/overview')
+  const may = useMay('inventory:read')
+  const overview = useApi<Overview>('/overview', {}, { enabled: may })
   const needs = overview.data?.needs ?? {}
   return {
     '/field-list': needs['escalated'] ?? 0,
     '/alerts': needs['alerts'] ?? 0,
     '/cases': needs['cases'] ?? 0,
-    '/approvals': needs['approvals'] ?? 0,
+    '/approvals': (needs['requests'] ?? 0) + (needs['proposals'] ?? 0),
   }
 }
 
