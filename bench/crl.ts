@@ -10,7 +10,8 @@ import { dayMs, iso, stopwatch, systemClock } from '../src/base/clock.ts'
 import type { IssuerId, SerialNumber } from '../src/base/id.ts'
 import { currentCrl } from '../src/engine/revocation/crl.ts'
 import { publishDue } from '../src/engine/revocation/crl-publish.ts'
-import { assembleCrl, encodeTbsCertList, sizeOf } from '../src/pki/crl.ts'
+import { assembleCrl, encodeTbsCertList } from '../src/pki/crl.ts'
+import { CompactSetKeys, encodeCompactSet } from '../src/pki/compact-set.ts'
 import { CrlEntries } from '../src/pki/crl-entries.ts'
 import { parseCrl } from '../src/pki/crl-read.ts'
 import { encodePem } from '../src/pki/pem.ts'
@@ -22,6 +23,8 @@ import { issuingId, testEngine } from '../test/helpers/app.ts'
 import { makeCertificate } from '../test/helpers/certificates.ts'
 
 const count = Number(process.argv[2] ?? 1_000_000)
+/** Certificates of the fleet whose verifiers are looked at. */
+const fleet = Math.min(2_200_000, Math.round(count * 2.2))
 const directory = mkdtempSync(join(tmpdir(), 'perennial-bench-crl-'))
 const now = Math.floor(systemClock.now() / 1000) * 1000
 const issuer = makeCertificate({ notBefore: now - dayMs, notAfter: now + 365 * dayMs })
@@ -59,6 +62,12 @@ function benchEncoding(): Uint8Array {
     serial.writeUInt32BE(n, 12)
     entries.add({ serialNumber: serial, revokedAt: now - n * 60, reason: 'keyCompromise' })
   }
+  const der = signed(entries)
+  report(`encode and sign (${Math.round(der.length / 2 ** 20)} MB)`, elapsed(), 'limit 200 ms at a million')
+  return der
+}
+
+function signed(entries: CrlEntries): Uint8Array {
   const signatureAlgorithm = 'ecdsa-sha256' as const
   const tbs = encodeTbsCertList(
     {
@@ -72,13 +81,7 @@ function benchEncoding(): Uint8Array {
     entries,
   )
   const signature = signParts(issuer.keys.privateKey, signatureAlgorithm, tbs)
-  const parts = assembleCrl({ tbs, signatureAlgorithm, signature })
-  report(
-    `encode and sign (${Math.round(sizeOf(parts) / 2 ** 20)} MB)`,
-    elapsed(),
-    'limit 200 ms at a million',
-  )
-  return Buffer.concat(parts)
+  return Buffer.concat(assembleCrl({ tbs, signatureAlgorithm, signature }))
 }
 
 function benchReading(der: Uint8Array): void {
@@ -88,6 +91,49 @@ function benchReading(der: Uint8Array): void {
   const search = timer()
   crl.find(serialOf(0xffffffff) as SerialNumber)
   report('look for a certificate that is not in it', search(), '')
+}
+
+/** What verifiers carry and hold: a fleet of which one in a hundred is revoked. */
+function benchVerifiers(): void {
+  const salt = new Uint8Array(16).fill(7)
+  const [revoked, good] = [new CompactSetKeys(salt), new CompactSetKeys(salt)]
+  const entries = { crl: new CrlEntries(), shard: new CrlEntries() }
+  const elapsed = timer()
+  for (let n = 0; n < fleet; n++) {
+    const serial = Buffer.from(serialOf((n * 2_654_435_761) % 2 ** 40), 'hex')
+    if (n % 100 !== 0) {
+      good.add(serial)
+      continue
+    }
+    revoked.add(serial)
+    const entry = { serialNumber: serial, revokedAt: now - n * 60, reason: 'keyCompromise' } as const
+    entries.crl.add(entry)
+    if (n % 1_600 === 0) entries.shard.add(entry)
+  }
+  const content = { issuerKeyHash: new Uint8Array(32), number: 1, builtAt: now, expiresAt: now + dayMs, salt }
+  const set = encodeCompactSet(content, revoked, good)
+  report(
+    `compact set of ${fleet.toLocaleString('en-US')}, ${revoked.count.toLocaleString('en-US')} revoked`,
+    elapsed(),
+    '',
+  )
+  const files = { crl: signed(entries.crl), shard: signed(entries.shard), set }
+  for (const [kind, bytes] of Object.entries(files)) {
+    const file = join(directory, kind)
+    writeFileSync(file, bytes)
+    const args = [join(import.meta.dirname, 'crl/load.ts'), kind === 'set' ? 'set' : 'crl', file]
+    const { heldBytes, ms } = JSON.parse(
+      execFileSync(process.execPath, ['--expose-gc', ...args], { encoding: 'utf8' }),
+    )
+    const kb = (size: number): string =>
+      `${Math.round(size / 1024)
+        .toLocaleString('en-US')
+        .padStart(7)} kB`
+    const what = { crl: 'complete CRL', shard: 'CRL of one shard in 16', set: 'compact set' }[kind] as string
+    rows.push(
+      `verifier: ${what.padEnd(38)}${kb(bytes.length)} file ${kb(heldBytes)} held, loaded in ${Math.round(ms)} ms`,
+    )
+  }
 }
 
 async function benchStore(): Promise<void> {
@@ -149,6 +195,7 @@ try {
   benchReading(benchEncoding())
   if (!process.argv.includes('--without-openssl')) benchOpenssl()
   await benchStore()
+  benchVerifiers()
   process.stdout.write(`${count.toLocaleString('en-US')} entries\n${rows.join('\n')}\n`)
 } finally {
   rmSync(directory, { recursive: true, force: true })

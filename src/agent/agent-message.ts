@@ -90,6 +90,8 @@ function taken(
   serialNumber: string | null,
 ): InboxState {
   const versions = { ...state.versions, [payload.kind]: version }
+  if (payload.kind === 'status')
+    throw new Refusal('bundle-refused', 'it is for verifiers: perennial verifier check')
   if (payload.kind !== 'trigger') {
     const { kind } = payload
     const certificates = payload.kind === 'ocsp' ? payload.responses : payload.certificates

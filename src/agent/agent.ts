@@ -246,4 +246,5 @@ export { nextStep, renewalInstant, type AgentState, type Step, type Wish }
 export type { AgentEvent, AgentParts, StepResult } from './agent-core.ts'
 export type { AgentMessage } from './agent-message.ts'
 export { openAgentStaple } from './agent-ocsp.ts'
+export { OfflineStatus, type OfflineAnswer } from './offline-status.ts'
 export { OcspStaple, type OcspStapleOptions } from './ocsp-staple.ts'

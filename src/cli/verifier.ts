@@ -18,12 +18,14 @@ import { addExamples } from './examples.ts'
 import { FoundProblems } from './failure.ts'
 import { durationOption } from './options.ts'
 import { untilStopped } from './stop-signal.ts'
+import { registerBundle } from './verifier-bundle.ts'
 import { verifierFiles } from './verifier-files.ts'
 
 export function registerVerifier(program: Command, cli: CliContext): void {
   const verifier = program.command('verifier')
   registerConfig(verifier, cli)
   registerAgent(verifier, cli)
+  registerBundle(verifier, cli)
 }
 
 interface ConfigOptions {

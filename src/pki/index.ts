@@ -11,6 +11,7 @@ export {
   parseCertificate,
   parseTbsCertificate,
 } from './certificate.ts'
+export { CompactSet, CompactSetKeys, encodeCompactSet } from './compact-set.ts'
 export { certsOnly, parseCertsOnly } from './cms.ts'
 export { type EnvelopeContent, type EnvelopeRecipient, envelopedData } from './cms-enveloped.ts'
 export { type KeyPackageContent, asymmetricKeyPackage, sealKeyPackage } from './cms-key-package.ts'

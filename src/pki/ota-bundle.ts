@@ -28,6 +28,16 @@ export type OtaPayload =
   | { readonly kind: 'certificate'; readonly certificates: readonly string[] }
   /** Signed OCSP answers about the device's own certificate, base64 of DER. */
   | { readonly kind: 'ocsp'; readonly responses: readonly string[] }
+  /** CAs, and what follows the bundle in its file (status-bundle.ts). */
+  | { readonly kind: 'status'; readonly certificates: readonly string[]; readonly parts: readonly OtaPart[] }
+
+export interface OtaPart {
+  readonly kind: 'crl' | 'delta' | 'set'
+  /** Bytes. */
+  readonly size: number
+  /** Hex. */
+  readonly sha256: string
+}
 
 /** The trigger as all channels write it. */
 export interface OtaTrigger {
@@ -61,6 +71,8 @@ export interface OtaSigner {
 export const maxOtaBundle = 131_072
 /** In one bundle: the trust anchors of a device, or a chain. */
 export const maxOtaCertificates = 16
+/** One or two for each CA. */
+const maxOtaParts = 64
 /** Of one device: one for each certificate and hash algorithm. */
 export const maxOtaResponses = 8
 const signatureContext = Buffer.from('perennial-ota-bundle-v1\0')
@@ -131,7 +143,7 @@ export function openOtaBundle(text: string, expected: OtaExpectation): OpenedOta
 export function isOtaDevice(device: string, kind: OtaKind): boolean {
   return (
     parseDeviceId(device) !== null ||
-    (kind === 'trust' && /^([A-Za-z0-9][A-Za-z0-9._:-]{0,62})?\*$/.test(device))
+    ((kind === 'trust' || kind === 'status') && /^([A-Za-z0-9][A-Za-z0-9._:-]{0,62})?\*$/.test(device))
   )
 }
 
@@ -178,7 +190,9 @@ function encodeBundle({ device, version, notBefore, expiresAt, payload }: OtaBun
         }
       : payload.kind === 'ocsp'
         ? { responses: payload.responses }
-        : { certificates: payload.certificates }),
+        : payload.kind === 'status'
+          ? { certificates: payload.certificates, parts: payload.parts.map((part) => ({ ...part })) }
+          : { certificates: payload.certificates }),
   }
 }
 
@@ -219,12 +233,29 @@ function decodePayload(value: Members): OtaPayload {
     }
     return { kind, responses: responses.map(responseText) }
   }
-  if (kind !== 'trust' && kind !== 'certificate') throw malformed(`kind is ${shown(kind)}`)
+  if (kind !== 'trust' && kind !== 'certificate' && kind !== 'status')
+    throw malformed(`kind is ${shown(kind)}`)
   const list = value['certificates']
   if (!Array.isArray(list) || list.length === 0 || list.length > maxOtaCertificates) {
     throw malformed(`certificates is not a list of 1 to ${maxOtaCertificates}`)
   }
-  return { kind, certificates: list.map(certificatePem) }
+  const certificates = list.map(certificatePem)
+  return kind === 'status' ? { kind, certificates, parts: partsAt(value) } : { kind, certificates }
+}
+
+function partsAt(value: Members): OtaPart[] {
+  const list = value['parts']
+  if (!Array.isArray(list) || list.length > maxOtaParts)
+    throw malformed(`parts is not a list of up to ${maxOtaParts}`)
+  return list.map((each) => {
+    const part = members(each, 'a part')
+    const kind = textAt(part, 'kind')
+    const named = textAt(part, 'sha256')
+    if (kind !== 'crl' && kind !== 'delta' && kind !== 'set')
+      throw malformed(`a part is of kind ${shown(kind)}`)
+    if (!/^[0-9a-f]{64}$/.test(named)) throw malformed('the hash of a part is not SHA-256 in hex')
+    return { kind, size: countAt(part, 'size'), sha256: named }
+  })
 }
 
 function responseText(value: unknown): string {

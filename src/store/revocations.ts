@@ -172,6 +172,41 @@ export async function* revokedEntries(
   }
 }
 
+interface SerialPage {
+  readonly issuerId: string
+  readonly notAfterFrom: Instant
+  readonly after: number
+  readonly limit: number
+}
+
+// index: the primary key: every certificate is looked at, once for each set that is made
+const selectSerials = prepared((db, p: SerialPage) =>
+  db
+    .selectFrom('certificates')
+    .select(['id', 'serial_number', 'status'])
+    .where('id', '>', p.after)
+    .where('issuer_id', '=', p.issuerId)
+    .where('not_after', '>=', p.notAfterFrom)
+    .where(sql<boolean>`status in ('issued', 'confirmed', 'superseded', 'revoked')`)
+    .orderBy('id')
+    .limit(p.limit),
+)
+
+/** Every certificate that the issuer has handed out and that has not ended, page by page. */
+export async function* issuedSerials(
+  q: Queries,
+  { issuerId, notAfterFrom }: Pick<SerialPage, 'notAfterFrom'> & { readonly issuerId: IssuerId },
+): AsyncGenerator<readonly { readonly serial_number: Uint8Array; readonly status: string }[]> {
+  for (let after = 0; ;) {
+    const { rows } = await selectSerials(q, { issuerId, notAfterFrom, after, limit: pageRows })
+    const last = rows.at(-1)
+    if (!last) return
+    yield rows
+    if (rows.length < pageRows) return
+    after = last.id
+  }
+}
+
 /** What a verifier is told about a certificate. */
 export interface CertificateStanding {
   readonly status: string
