@@ -41,6 +41,7 @@ find_lacking() {
   need dbus 'command -v dbus-daemon && command -v dbus-send' dbus
   need go 'command -v go' golang-go
   need chromium 'command -v chromium' chromium
+  need promtool 'command -v promtool' prometheus
   need go-tlog 'test -e /usr/share/gocode/src/golang.org/x/mod/sumdb/tlog/tlog.go' golang-golang-x-mod-dev
 }
 
