@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- [issue|est|inventory|audit|campaign|renewals|trigger|reconnect|crl|alerts|ocsp] [options]`: measures and prints a table with a limit next to each number.
+ * `npm run bench -- [issue|est|inventory|audit|campaign|renewals|trigger|reconnect|crl|revoke|alerts|ocsp] [options]`: measures and prints a table with a limit next to each number.
  * Without a name all of them run, one after the other. Each has a process of its own, so that memory and compiled code of
  * one do not count for another.
  */
@@ -16,6 +16,7 @@ const benches = [
   'trigger',
   'reconnect',
   'crl',
+  'revoke',
   'alerts',
   'ocsp',
 ]

@@ -15,7 +15,13 @@ import { readMeta, writeMeta } from './store/meta.ts'
 export async function requirePolicy({ engine }: App): Promise<void> {
   const { profiles, connectivity } = engine.settings
   const issuers = await engine.issuers.list()
-  const findings = checkPolicyRules({ profiles, connectivity, issuers, now: engine.clock.now() })
+  const findings = checkPolicyRules({
+    profiles,
+    connectivity,
+    issuers,
+    ...(engine.settings.crl ? { crl: engine.settings.crl } : {}),
+    now: engine.clock.now(),
+  })
   const [first, ...others] = findings.filter(({ severity }) => severity === 'error')
   if (!first) return
   const about = first.profile === null ? `issuer ${first.issuer}` : `profile ${first.profile}`

@@ -25,7 +25,13 @@ async function check(cli: CliContext): Promise<void> {
   const { engine } = await cli.app()
   const { profiles, connectivity } = engine.settings
   const issuers = await engine.issuers.list()
-  const findings = checkPolicyRules({ profiles, connectivity, issuers, now: engine.clock.now() })
+  const findings = checkPolicyRules({
+    profiles,
+    connectivity,
+    issuers,
+    ...(engine.settings.crl ? { crl: engine.settings.crl } : {}),
+    now: engine.clock.now(),
+  })
   const errors = findings.filter(({ severity }) => severity === 'error').length
   cli.output.answer({
     json: { ok: errors === 0, findings: findings.map((finding) => ({ ...finding })) },

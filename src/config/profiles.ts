@@ -12,7 +12,13 @@ import {
   shippedLadders,
   type Ladder,
 } from '../engine/renewals/ladder.ts'
-import { defineProfile, profileDefaults, type Profile, type ProfileInput } from '../engine/issuing/profile.ts'
+import {
+  defineProfile,
+  profileDefaults,
+  revocationMethods,
+  type Profile,
+  type ProfileInput,
+} from '../engine/issuing/profile.ts'
 import { keyAlgorithms } from '../pki/key.ts'
 import { checkLeadTimes } from './alerts.ts'
 import { calendarEntry, escalationEntry, notifierEntry } from './alerts-section.ts'
@@ -143,6 +149,20 @@ export const profileEntry = section(
       description: 'matter-dac: the rules of Matter for device attestation certificates apply.',
       enum: ['device', 'matter-dac'],
       default: profileDefaults.purpose,
+    }),
+    revocationMethod: choice({
+      description:
+        'How those who are shown its certificates learn of a revocation: short-lived (they do not, the certificate ends soon), crl, ocsp, crl-ota (bundles when they check in), stapled (the device shows an answer).',
+      enum: revocationMethods,
+      default: profileDefaults.revocationMethod,
+    }),
+    revocationKnownWithin: durationOrNone({
+      description:
+        'By when they must know. `policy check` refuses what cannot hold: a CRL period, an OCSP answer, a check-in or a life that is longer.',
+      shortest: '1m',
+      longest: '10y',
+      default: 'never',
+      none: 'never',
     }),
     hold: flag({
       description:

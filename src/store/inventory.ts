@@ -94,6 +94,21 @@ export async function findCurrent(
   return first(await selectCurrent(q, { deviceId, slot }))
 }
 
+// index: certificates_device
+const selectOfDevice = prepared((db, p: { deviceId: string }) =>
+  db
+    .selectFrom('certificates')
+    .select(certificateColumns)
+    .where('device_id', '=', p.deviceId)
+    .orderBy('id')
+    .limit(sql.lit(1_000)),
+)
+
+/** Every certificate of a device, in the order in which they came; for units that go through many devices. */
+export async function certificatesOf(q: Queries, deviceId: DeviceId): Promise<CertificateRecord[]> {
+  return all(await selectOfDevice(q, { deviceId }))
+}
+
 // index: certificates_reserved
 const selectReserved = prepared((db, p: { before: Instant; limit: number }) =>
   db

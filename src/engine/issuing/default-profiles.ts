@@ -90,6 +90,7 @@ export const defaultProfiles: readonly ProfileInput[] = [
     validityMs: 7 * dayMs,
     renewBeforeMs: 4 * dayMs,
     jitterMs: 12 * hourMs,
+    revocationMethod: 'short-lived',
     crl: false,
     connectivity: 'always-on',
   },

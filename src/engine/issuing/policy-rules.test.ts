@@ -189,3 +189,26 @@ test('the content hash of a profile changes with its content and with nothing el
   assert.equal(hash({}), hash({ jitterMs: 0, rekey: 'required' }))
   assert.notEqual(hash({}), hash({ rekey: 'allowed' }))
 })
+
+test('a promise about revocations that the method cannot keep is an error; just long enough passes', () => {
+  const rule = 'revocation-known-in-time'
+  const of = (change: Partial<ProfileInput>) => rulesOf(change).filter((each) => each.startsWith(rule))
+  for (const [change, isKept] of [
+    [{ revocationMethod: 'crl', revocationKnownWithinMs: 7 * dayMs }, true],
+    [{ revocationMethod: 'crl', revocationKnownWithinMs: dayMs - 1 }, false],
+    [{ revocationMethod: 'crl', revocationKnownWithinMs: 7 * dayMs, crl: false }, false],
+    // a CRL by bundle comes when the device comes, and a weekly one comes each week
+    [{ revocationMethod: 'crl-ota', revocationKnownWithinMs: 7 * dayMs, connectivity: 'weekly' }, true],
+    [{ revocationMethod: 'crl-ota', revocationKnownWithinMs: 7 * dayMs - 1, connectivity: 'weekly' }, false],
+    [{ revocationMethod: 'ocsp', revocationKnownWithinMs: dayMs / 2 }, true],
+    [{ revocationMethod: 'ocsp', revocationKnownWithinMs: dayMs / 2 - 1 }, false],
+    [{ revocationMethod: 'stapled', revocationKnownWithinMs: dayMs / 2 - 1 }, false],
+    [{ revocationMethod: 'short-lived', revocationKnownWithinMs: yearMs }, true],
+    [{ revocationMethod: 'short-lived', revocationKnownWithinMs: yearMs - 1 }, false],
+    [{ revocationMethod: 'ocsp', revocationKnownWithinMs: null }, true],
+  ] as const) {
+    assert.equal(!of(change).includes(`${rule} error`), isKept, JSON.stringify(change))
+  }
+  // kept by whoever fetches each day; one who waits until it lapses learns of it later
+  assert.deepEqual(of({ revocationMethod: 'crl', revocationKnownWithinMs: dayMs }), [`${rule} warning`])
+})

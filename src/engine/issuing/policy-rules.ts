@@ -4,10 +4,13 @@
  */
 import { dayMs, iso, type Instant } from '../../base/clock.ts'
 import { formatDuration } from '../../base/duration.ts'
+import { assertNever } from '../../base/errors.ts'
 import { noExpiry } from '../../pki/certificate.ts'
 import { isOid, oidFromName } from '../../pki/oid.ts'
 import type { IssuerRecord } from '../../store/issuers.ts'
 import type { Connectivity } from '../context.ts'
+import { defaultCrlSettings, type CrlSettings } from '../revocation/crl-settings.ts'
+import { ocspLifetimeMs } from '../revocation/ocsp-settings.ts'
 import { minValidityMs, type Profile } from './profile.ts'
 import { templateProblems } from './profile-template.ts'
 
@@ -27,6 +30,8 @@ export interface PolicyRulesInput {
   readonly profiles: ReadonlyMap<string, Profile>
   readonly connectivity: ReadonlyMap<string, Connectivity>
   readonly issuers: readonly IssuerRecord[]
+  /** Absent: the defaults. */
+  readonly crl?: CrlSettings
   readonly now: Instant
 }
 
@@ -39,6 +44,7 @@ export function checkPolicyRules(input: PolicyRulesInput): PolicyFinding[] {
       profile,
       issuer: issuers.get(profile.issuer) ?? null,
       connectivity: input.connectivity.get(profile.connectivity) ?? null,
+      crl: input.crl ?? defaultCrlSettings,
       now: input.now,
     }
     for (const { rule, check } of profileRules) {
@@ -64,6 +70,7 @@ interface ProfileSubject {
   readonly profile: Profile
   readonly issuer: IssuerRecord | null
   readonly connectivity: Connectivity | null
+  readonly crl: CrlSettings
   readonly now: Instant
 }
 
@@ -83,6 +90,7 @@ const profileRules: readonly Rule<ProfileSubject>[] = [
   { rule: 'approval-fits-key-generation', check: approvalFitsKeyGeneration },
   { rule: 'matter-dac-shape', check: matterDacShape },
   { rule: 'revocation-can-be-seen', check: revocationCanBeSeen },
+  { rule: 'revocation-known-in-time', check: revocationKnownInTime },
 ]
 
 interface IssuerSubject {
@@ -278,6 +286,51 @@ function revocationCanBeSeen({ profile }: ProfileSubject): Complaint[] {
   const { crl, validityMs, purpose } = profile
   if (crl || purpose === 'matter-dac' || (validityMs !== null && validityMs <= 31 * dayMs)) return []
   return [warning('crl is off: a verifier that reads CRLs is not told where to find what is revoked')]
+}
+
+/** What the method can keep, against what the profile promises. */
+function revocationKnownInTime({ profile, connectivity, crl }: ProfileSubject): Complaint[] {
+  const { revocationMethod: method, revocationKnownWithinMs: promisedMs, validityMs, purpose } = profile
+  if (purpose === 'matter-dac') return []
+  const complaints: Complaint[] = []
+  if ((method === 'crl' || method === 'crl-ota') && !profile.crl && promisedMs !== null)
+    complaints.push(error(`revocationMethod ${method} needs crl: true, or nobody is told where the CRL is`))
+  if (promisedMs === null) return complaints
+  const promised = formatDuration(promisedMs)
+  const late = (what: string, ms: number | null) => {
+    if (ms !== null && ms <= promisedMs) return
+    const long = ms === null ? 'for ever' : `for ${formatDuration(ms)}`
+    complaints.push(
+      error(`a revocation must be known within ${promised} (revocationKnownWithin), but ${what} ${long}`),
+    )
+  }
+  switch (method) {
+    case 'short-lived':
+      late('a certificate lives', validityMs)
+      break
+    case 'crl':
+      late('a CRL stands until the next (crl.period)', crl.periodMs)
+      break
+    case 'crl-ota':
+      late('a CRL stands until the next (crl.period)', crl.periodMs)
+      late(`a healthy device stays silent (${profile.connectivity})`, connectivity?.checkInMs ?? 0)
+      break
+    case 'ocsp':
+    case 'stapled':
+      late('an OCSP answer is kept', ocspLifetimeMs)
+      break
+    default:
+      return assertNever(method)
+  }
+  const keptMs = crl.lifetimeMs
+  if ((method === 'crl' || method === 'crl-ota') && crl.periodMs <= promisedMs && keptMs > promisedMs) {
+    complaints.push(
+      warning(
+        `a verifier may keep a CRL for ${formatDuration(keptMs)} (crl.lifetime): have it fetch each ${promised}, or it learns of a revocation later than within that time`,
+      ),
+    )
+  }
+  return complaints
 }
 
 function rootLifetime({ issuer }: IssuerSubject): Complaint[] {

@@ -6,6 +6,13 @@ import type { IssuerId } from '../../base/id.ts'
 import type { KeyUsageName } from '../../pki/extension-values.ts'
 import type { KeyAlgorithm } from '../../pki/key.ts'
 
+/**
+ * `short-lived`: they do not, the certificate ends soon enough. `crl`, `ocsp`: they fetch. `crl-ota`: they get bundles when they
+ * check in. `stapled`: the device itself shows an answer.
+ */
+export const revocationMethods = ['short-lived', 'crl-ota', 'crl', 'ocsp', 'stapled'] as const
+export type RevocationMethod = (typeof revocationMethods)[number]
+
 export interface Profile {
   /** Lower-case name; also the EST label. */
   readonly name: string
@@ -52,6 +59,10 @@ export interface Profile {
   /** Object identifiers; empty = no extension. */
   readonly certificatePolicies: readonly string[]
   readonly purpose: 'device' | 'matter-dac'
+  /** How those who are shown its certificates learn of a revocation. */
+  readonly revocationMethod: RevocationMethod
+  /** By when they must know, from the revocation on, ms; null = nothing is promised. Checked in policy-rules.ts. */
+  readonly revocationKnownWithinMs: number | null
   /** Whether its certificates may be put on hold (certificateHold), which can be taken back. */
   readonly hold: boolean
   /** Whether a CRL distribution point is written into the certificate, about 70 bytes: where verifiers find what is revoked. */
@@ -83,6 +94,8 @@ export const profileDefaults = {
   connectivity: 'always-on',
   certificatePolicies: [],
   purpose: 'device',
+  revocationMethod: 'crl',
+  revocationKnownWithinMs: null,
   hold: false,
   crl: true,
 } as const satisfies Omit<Profile, 'name' | 'issuer' | 'validityMs' | 'renewBeforeMs' | 'contentHash'>

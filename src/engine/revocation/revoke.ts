@@ -9,7 +9,7 @@ import type { RevocationReason } from '../../pki/revocation-reason.ts'
 import type { CertificateRecord } from '../../store/certificate-record.ts'
 import { findDevice, setDeviceState } from '../../store/devices.ts'
 import { hold, isHeld } from '../../store/holds.ts'
-import { findCertificate, listCertificates } from '../../store/inventory.ts'
+import { certificatesOf, findCertificate } from '../../store/inventory.ts'
 import { revokeCertificates } from '../../store/revocations.ts'
 import type { Tx } from '../../store/schema.ts'
 import { fact, recordFacts, subjects } from '../audit/audit.ts'
@@ -98,7 +98,7 @@ export async function revokeDeviceIn(tx: Tx, id: DeviceId, order: RevocationInUn
   const { now, ours, reason } = order
   // the device first: an issuance that commits after this finds it out of service, and one before is seen below
   const deviceState = await takeOut(tx, id, order)
-  const { rows } = await listCertificates(tx, { filter: { deviceId: id }, limit: 1_000 })
+  const rows = await certificatesOf(tx, id)
   const wanted = rows.filter(
     (row) => ours.has(row.issuerId) && isRevocable(row, reason) && row.notAfter + 999 >= now,
   )
