@@ -1,6 +1,7 @@
 /** Every route of the REST API, as a literal list: what is not here is not reachable. */
 import type { Route } from './route.ts'
 import { alertRoutes } from './resources/alerts.ts'
+import { forecastRoutes } from './resources/forecast.ts'
 import { auditRoutes } from './resources/audit.ts'
 import { caseRoutes } from './resources/cases.ts'
 import { exportRoutes } from './resources/exports.ts'
@@ -33,6 +34,7 @@ export const routes: readonly Route[] = [
   ...caseRoutes,
   ...proposalRoutes,
   ...alertRoutes,
+  ...forecastRoutes,
   ...auditRoutes,
   ...exportRoutes,
   ...taskRoutes,

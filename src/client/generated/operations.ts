@@ -134,6 +134,8 @@ export interface Operations {
   silenceAlert(input: { readonly id: number; readonly body: schemas.AlertSilence }, options?: CallOptions): Promise<schemas.Alert>
   /** What was sent to notifiers, the newest first. */
   listNotifications(input?: { readonly after?: string | undefined; readonly limit?: number | undefined; readonly fields?: string | undefined; readonly notifier?: string | undefined }, options?: CallOptions): Promise<{ readonly items: readonly schemas.Notification[]; readonly next: string | null }>
+  /** Ends and renewals by week, at the rate that there is; cliffs, and how to flatten them. */
+  getForecast(input?: { readonly weeks?: number | undefined; readonly jitterDays?: number | undefined; readonly windowDays?: number | undefined; readonly perWeek?: number | undefined }, options?: CallOptions): Promise<schemas.Forecast>
   /** Facts of the audit log, the newest first. */
   listFacts(input?: { readonly after?: string | undefined; readonly limit?: number | undefined; readonly fields?: string | undefined; readonly filter?: string | undefined; readonly sort?: 'id' | '-id' | undefined }, options?: CallOptions): Promise<{ readonly items: readonly schemas.Fact[]; readonly next: string | null }>
   /** Checkpoints of the log, the newest first. */
@@ -222,6 +224,7 @@ export function operationsOf(call: Caller): Operations {
     acknowledgeAlert: (input, options) => call({ method: 'POST', path: '/alerts/{id}/acknowledge' }, input, options),
     silenceAlert: (input, options) => call({ method: 'POST', path: '/alerts/{id}/silence' }, input, options),
     listNotifications: (input, options) => call({ method: 'GET', path: '/notifications', query: ['after', 'limit', 'fields', 'notifier'] }, input, options),
+    getForecast: (input, options) => call({ method: 'GET', path: '/forecast', query: ['weeks', 'jitterDays', 'windowDays', 'perWeek'] }, input, options),
     listFacts: (input, options) => call({ method: 'GET', path: '/facts', query: ['after', 'limit', 'fields', 'filter', 'sort'] }, input, options),
     listCheckpoints: (input, options) => call({ method: 'GET', path: '/checkpoints', query: ['after', 'limit'] }, input, options),
     getFactProof: (input, options) => call({ method: 'GET', path: '/facts/{index}/proof', isStream: true }, input, options),

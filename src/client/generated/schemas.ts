@@ -43,6 +43,8 @@ export type CertificateDetails = { readonly id: number; readonly device: string 
 
 export type Checkpoint = { readonly size: number; readonly rootHash: string; readonly note: string | null; readonly at: string }
 
+export type Cliff = { readonly from: string; readonly count: number; readonly unplaced: number; readonly renewals: readonly EarlyRenewals[]; readonly campaign: Readonly<Record<string, unknown>> }
+
 export type ClosedCase = { readonly case: Case; readonly deviceState: string; readonly released: readonly { readonly issuer: string; readonly serialNumber: string }[]; readonly needsSecret: boolean }
 
 export type Crl = { readonly issuer: string; readonly kind: 'complete' | 'delta' | 'shard'; readonly shard: number; readonly number: number; readonly thisUpdate: string; readonly nextUpdate: string; readonly isLapsed: boolean; readonly entries: number; readonly size: number; readonly sha256: string }
@@ -66,6 +68,8 @@ export type DeviceRevocationOrder = { readonly reason: 'unspecified' | 'keyCompr
 
 export type DeviceSecret = { readonly device: string; readonly secret: string; readonly expiresAt: string }
 
+export type EarlyRenewals = { readonly from: string; readonly count: number }
+
 export type EditedDevice = { readonly record: DeviceRecord; readonly changed: readonly string[] }
 
 export type EnrolmentDecision = { readonly decision: 'approved' | 'rejected'; readonly reason?: string | undefined }
@@ -83,6 +87,10 @@ export type FieldAssignment = { readonly assignee: string | null }
 export type FieldEntry = { readonly id: number; readonly campaign: string | null; readonly wave: number; readonly device: string; readonly slot: string; readonly certificateId: number; readonly notAfter: string; readonly connectivity: string; readonly site: string | null; readonly status: 'planned' | 'triggered' | 'issued' | 'confirmed' | 'retired' | 'escalated' | 'abandoned'; readonly rung: number; readonly attempt: number; readonly nextAt: string | null; readonly newCertificateId: number | null; readonly triggeredAt: string | null; readonly issuedAt: string | null; readonly deliveredAt: string | null; readonly storedAt: string | null; readonly confirmedAt: string | null; readonly endedAt: string | null; readonly reason: string | null; readonly assignee: string | null; readonly createdAt: string; readonly issuer: string | null; readonly serialNumber: string | null; readonly daysLeft: number; readonly why: string; readonly nextAction: string; readonly attempts: readonly Attempt[] }
 
 export type FieldResolution = { readonly note?: string | undefined }
+
+export type Forecast = { readonly perWeek: number; readonly weeks: readonly ForecastWeek[]; readonly cliffs: readonly Cliff[] }
+
+export type ForecastWeek = { readonly from: string; readonly ends: number; readonly due: number; readonly renewed: number; readonly backlog: number; readonly lapsed: number }
 
 export type Installation = { readonly organization: string; readonly isDemo: boolean; readonly auditKey: string }
 
