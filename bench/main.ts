@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- [issue|est|inventory|audit|campaign|renewals|trigger|reconnect|crl|revoke|alerts|ocsp] [options]`: measures and prints a table with a limit next to each number.
+ * `npm run bench -- [issue|est|inventory|audit|campaign|renewals|trigger|reconnect|crl|revoke|alerts|ocsp|api] [options]`: measures and prints a table with a limit next to each number.
  * Without a name all of them run, one after the other. Each has a process of its own, so that memory and compiled code of
  * one do not count for another.
  */
@@ -19,6 +19,7 @@ const benches = [
   'revoke',
   'alerts',
   'ocsp',
+  'api',
 ]
 
 async function main([name, ...options]: string[]): Promise<void> {

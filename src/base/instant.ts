@@ -10,5 +10,7 @@ export const dayMs = 24 * hourMs
 
 /** ISO 8601 in UTC with whole seconds: `2026-11-20T12:00:00Z`. */
 export function iso(at: Instant): string {
-  return new Date(at).toISOString().replace(/\.\d{3}Z$/, 'Z')
+  const text = new Date(at).toISOString()
+  // years beyond 9999 have more digits
+  return text.length === 24 ? `${text.slice(0, 19)}Z` : text.replace(/\.\d{3}Z$/, 'Z')
 }

@@ -11,7 +11,7 @@ import type { Page, PageRequest } from '../../store/page.ts'
 import { isoMs, readFact } from '../audit/audit.ts'
 import type { Engine } from '../context.ts'
 import { fieldEntries } from '../renewals/field.ts'
-import { certificateList, deviceList, factList, renewalList } from './listing.ts'
+import { certificateList, deviceList, everyDevice, factList, renewalList } from './listing.ts'
 
 export const exportKinds = ['devices', 'certificates', 'field-list', 'facts'] as const
 export type ExportKind = (typeof exportKinds)[number]
@@ -87,7 +87,11 @@ const sources: Readonly<Record<ExportKind, (engine: Engine, request: ExportReque
       'campaign',
     ],
     async read(page) {
-      const { rows, next } = await deviceList(engine, { ...page, ...listOf(request) })
+      const list = listOf(request)
+      const isAll = list.filter.trim() === '' && list.scope === null
+      const { rows, next } = isAll
+        ? await everyDevice(engine, page)
+        : await deviceList(engine, { ...page, ...list })
       return {
         rows: rows.map((row) => [
           row.id,

@@ -5,7 +5,7 @@ import { certificateResource, deviceResource, factResource, renewalResource } fr
 import type { CertificateId, DeviceId } from '../../base/id.ts'
 import type { Instant } from '../../base/instant.ts'
 import { listCertificatesBy } from '../../store/certificate-listing.ts'
-import { currentOfDevices } from '../../store/device-summary.ts'
+import { currentBetween, currentOfDevices } from '../../store/device-summary.ts'
 import { listDevicesBy } from '../../store/device-listing.ts'
 import { isInScope, type DeviceScope } from '../../store/device-scope.ts'
 import { findDevice, type DeviceRecord } from '../../store/devices.ts'
@@ -69,6 +69,25 @@ export async function withSummary(
     issuerId: current.certificates.get(device.id)?.issuerId ?? null,
     renewal: current.renewals.get(device.id) ?? null,
   }))
+}
+
+/** Every device in the order of ids, for exports: what a list shows is read by walking, not by looking up. */
+export async function everyDevice({ store, clock }: Engine, page: PageRequest): Promise<Page<DeviceListRow>> {
+  const { rows, next } = await listDevicesBy(store.db, { ...page, sort: 'id', now: clock.now() })
+  const [first, last] = [rows[0], rows.at(-1)]
+  if (!first || !last) return { rows: [], next }
+  const { certificates, renewals, seen } = await currentBetween(store.db, { first: first.id, last: last.id })
+  return {
+    rows: rows.map((device) =>
+      Object.assign(device, {
+        lastSeenAt: seen.get(device.id) ?? null,
+        expiresAt: certificates.get(device.id)?.notAfter ?? null,
+        issuerId: certificates.get(device.id)?.issuerId ?? null,
+        renewal: renewals.get(device.id) ?? null,
+      }),
+    ),
+    next,
+  }
 }
 
 /** The same for certificates. */
