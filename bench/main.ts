@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- [issue|est|inventory|audit|campaign|renewals|trigger|reconnect|crl|revoke|alerts|ocsp|api] [options]`: measures and prints a table with a limit next to each number.
+ * `npm run bench -- [issue|est|inventory|audit|campaign|renewals|trigger|reconnect|crl|revoke|alerts|ocsp|api|sim] [options]`: measures and prints a table with a limit next to each number.
  * Without a name all of them run, one after the other. Each has a process of its own, so that memory and compiled code of
  * one do not count for another.
  */
@@ -18,6 +18,7 @@ const benches = [
   'crl',
   'revoke',
   'alerts',
+  'sim',
   'ocsp',
   'api',
 ]

@@ -36,8 +36,11 @@ test('refuses a changed certificate at each place', () => {
     der[der.length - 1] = (der[der.length - 1] as number) ^ 1
     return { ...rest, certificate: parseCertificate(der) }
   }
+  // what was good before stays good, and makes nothing else good
+  accepts({})
   rejects({ leaf: changed(device) }, /the signature of CN=device-1 is not by/)
   rejects({ intermediates: [changed(issuing)] }, /the signature of CN=Issuing,O=Example is not by/)
+  accepts({})
 })
 
 test('validity counts for each certificate, both ends included, the last second as a whole', () => {
