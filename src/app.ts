@@ -16,6 +16,7 @@ import { isHostName } from './config/rules.ts'
 import type { DataDirectory } from './data-directory.ts'
 import { fileCheckpoint } from './engine/audit/checkpoint.ts'
 import { createEngine, type Engine, type EngineObserver, type EngineSettings } from './engine/context.ts'
+import type { OperatorSettings } from './engine/operators/operator.ts'
 import type { Authority, DeliveryReceipt, TriggerChannel, TriggerKind } from './engine/ports.ts'
 import type { RenewalSettings } from './engine/renewals/renewal-settings.ts'
 import {
@@ -93,6 +94,12 @@ export function serverNames({ est }: Config): string[] {
   return [...new Set([...names, 'localhost', '127.0.0.1', '::1'])]
 }
 
+/** Where people reach the admin endpoint, without a slash at the end. */
+export function adminUrl({ admin }: Config): string {
+  const host = admin.host === '0.0.0.0' || admin.host === '::' ? 'localhost' : admin.host
+  return admin.url ?? `http://${host.includes(':') ? `[${host}]` : host}:${admin.port}`
+}
+
 /** Base of the URLs that are written into certificates, without a slash at its end. */
 export function statusUrl(config: Config): string {
   if (config.status.url !== null) return config.status.url
@@ -121,7 +128,13 @@ function engineSettings(config: Config): EngineSettings {
     connectors: configuredConnectors(config),
     ocsp: { liveSignaturesPerSecond: config.ocsp.liveSignatures },
     alerts: alertSettingsOf(config),
+    operators: operatorSettings(config),
   }
+}
+
+function operatorSettings({ operators }: Config): OperatorSettings {
+  const { insecurePasswordOnly, ...rest } = operators
+  return { ...rest, requireTotp: !insecurePasswordOnly }
 }
 
 function renewalSettings({ renewal }: Config): RenewalSettings {

@@ -50,7 +50,7 @@ export function openApiDocument(routes: readonly Route[], version: string): Json
 
 function operationOf(route: Route, components: Map<string, unknown>): Json {
   const { method, summary, description, operationId, permission, scope } = route
-  const allowed = roles.filter((role) => permissionsOf[role].has(permission))
+  const allowed = permission === 'anyone' ? [] : roles.filter((role) => permissionsOf[role].has(permission))
   const body = bodyOf(route, components)
   return {
     operationId,
@@ -70,6 +70,7 @@ function operationOf(route: Route, components: Map<string, unknown>): Json {
         : {}),
       default: { $ref: '#/components/responses/Problem' },
     },
+    ...(permission === 'anyone' ? { security: [] } : {}),
     'x-permission': permission,
     'x-scope': scope,
     'x-roles': allowed,

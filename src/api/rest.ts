@@ -1,12 +1,15 @@
 /** Puts the routes on a fastify: who asks, whether he may, whether it is well formed; then the handler, then the answer. */
 import { Readable } from 'node:stream'
+import type { TLSSocket } from 'node:tls'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Refusal } from '../base/errors.ts'
 import { safeJson } from '../base/safe-json.ts'
+import { actors } from '../engine/audit/audit.ts'
 import type { Engine } from '../engine/context.ts'
 import { dryRunOf } from '../engine/dry-run.ts'
-import { accessOf } from '../engine/operators/permissions.ts'
-import type { Authenticate } from './caller.ts'
+import { accessOf, type Permission } from '../engine/operators/permissions.ts'
+import { callerOf, requireSameSite, type Caller, type Credentials } from './caller.ts'
+import { sessionCookieOf } from './cookies.ts'
 import { etagOf, isUnchanged, requireMatch } from './etag.ts'
 import { bodyLimit, parseJsonBody } from './json-body.ts'
 import { problemOf, problemType } from './problem.ts'
@@ -17,7 +20,8 @@ import { checkOf, textCheckOf, type Check } from './validate.ts'
 export interface RestOptions {
   readonly engine: Engine
   readonly routes: readonly Route[]
-  readonly authenticate: Authenticate
+  /** Base URL under which people reach us, when it is not that of the request (`admin.url`). */
+  readonly url: string | null
 }
 
 export const restPrefix = '/api/v1'
@@ -96,15 +100,12 @@ function mount(scope: FastifyInstance, route: Route, options: RestOptions): void
     config: { route },
     // Who asks is found out before a byte of the body is read.
     onRequest: async (request) => {
-      const caller = await options.authenticate(credentialsOf(request))
-      const access = accessOf(caller.grants, route.permission)
-      if (!access.isAllowed || (route.scope === 'fleet' && access.scope !== null)) {
-        throw new Refusal('permission-missing', deniedDetail(route, access.isAllowed))
-      }
-      request.setDecorator('access', { caller, scope: access.scope })
+      const credentials = credentialsOf(request)
+      requireSameSite(credentials, options.url)
+      request.setDecorator('access', await allowed(route, credentials, options.engine))
     },
     handler: async (request, reply) => {
-      const call = callOf(request, reply, { route, checks, engine: options.engine })
+      const call = callOf(request, reply, { ...options, route, checks })
       const fields = fieldsOf((call.query as { fields?: string }).fields, route.response)
       const result = await route.handler(call as Call<never, never, never>)
       return await send(request, reply, { route, result, fields })
@@ -112,9 +113,37 @@ function mount(scope: FastifyInstance, route: Route, options: RestOptions): void
   })
 }
 
-function credentialsOf(request: FastifyRequest) {
-  const { method, headers, ip } = request
-  return { method, headers, certificate: null, address: ip }
+type Allowed = Pick<Call, 'caller' | 'scope'>
+
+/** @throws Refusal `unauthenticated`, `permission-missing`, `step-up-required` */
+async function allowed(route: Route, credentials: Credentials, engine: Engine): Promise<Allowed> {
+  if (route.permission === 'anyone') return { caller: nobody, scope: noDevice }
+  const caller = await callerOf(engine, credentials)
+  const access = accessOf(caller.grants, route.permission)
+  if (!access.isAllowed || (route.scope === 'fleet' && access.scope !== null)) {
+    throw new Refusal('permission-missing', deniedDetail(route, access.isAllowed))
+  }
+  if (route.stepUp === true && !caller.isProved) {
+    throw new Refusal('step-up-required', stepUpDetail[caller.kind])
+  }
+  return { caller, scope: access.scope }
+}
+
+/** Who logs in is not yet anybody. */
+const nobody: Caller = { kind: 'session', operator: '', grants: [], id: '', expiresAt: null, isProved: false }
+const noDevice = { cohorts: [], sites: [] }
+
+const stepUpDetail: Readonly<Record<Caller['kind'], string>> = {
+  session: 'give password and code again (POST /api/v1/session/proof): this is a dangerous act',
+  token: 'this API token was not made for dangerous acts (`perennial token create --dangerous`)',
+  certificate:
+    'a client certificate is not enough for a dangerous act: use an API token made with --dangerous',
+}
+
+function credentialsOf({ method, headers, socket }: FastifyRequest): Credentials {
+  const certificate =
+    'getPeerX509Certificate' in socket ? (socket as TLSSocket).getPeerX509Certificate() : undefined
+  return { method, headers, certificate: certificate?.raw ?? null }
 }
 
 function deniedDetail({ permission }: Route, isScoped: boolean): string {
@@ -126,9 +155,9 @@ function deniedDetail({ permission }: Route, isScoped: boolean): string {
 function callOf(
   request: FastifyRequest,
   reply: FastifyReply,
-  { route, checks, engine }: { route: Route; checks: Checks; engine: Engine },
+  { route, checks, engine, url }: { route: Route; checks: Checks } & RestOptions,
 ): Call {
-  const { caller, scope } = request.getDecorator<Pick<Call, 'caller' | 'scope'>>('access')
+  const { caller, scope } = request.getDecorator<Allowed>('access')
   const query = checks.query(request.query)
   const isDryRun = route.dryRun === true && (query as { dryRun?: boolean }).dryRun === true
   const ifMatch = request.headers['if-match']
@@ -140,8 +169,13 @@ function callOf(
   return {
     engine: isDryRun ? dryRunOf(engine) : engine,
     caller,
-    actor: `operator:${caller.name}`,
+    actor: actors.operator(caller.operator),
+    connection: {
+      sessionId: sessionCookieOf(request.headers.cookie),
+      isSecure: request.protocol === 'https' || (url?.startsWith('https:') ?? false),
+    },
     scope,
+    may: (permission) => isAllowedEverywhere(caller, permission),
     now: engine.clock.now(),
     params: checks.params(request.params),
     query,
@@ -150,6 +184,11 @@ function callOf(
     requireMatch: (current) => requireMatch(ifMatch, current),
     signal: gone.signal,
   }
+}
+
+function isAllowedEverywhere({ grants }: Caller, permission: Permission): boolean {
+  const access = accessOf(grants, permission)
+  return access.isAllowed && access.scope === null
 }
 
 function bodyOf(request: FastifyRequest, { streams }: Route, checks: Checks): unknown {

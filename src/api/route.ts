@@ -23,6 +23,9 @@ export interface Call<Params = unknown, Query = unknown, Body = unknown> {
   readonly caller: Caller
   /** For facts: `operator:NAME`. */
   readonly actor: string
+  readonly connection: ConnectionFacts
+  /** Another permission, for the whole fleet. */
+  readonly may: (permission: Permission) => boolean
   /** The part of the fleet for which the caller has the route's permission. */
   readonly scope: DeviceScope
   readonly now: Instant
@@ -35,6 +38,14 @@ export interface Call<Params = unknown, Query = unknown, Body = unknown> {
   readonly requireMatch: (current: unknown) => void
   /** Aborted when the caller has gone. */
   readonly signal: AbortSignal
+}
+
+/** What logging in and out needs of the request. */
+export interface ConnectionFacts {
+  /** Of the session cookie; null without one. */
+  readonly sessionId: string | null
+  /** The browser speaks https, here or at a proxy in front of us. */
+  readonly isSecure: boolean
 }
 
 /** An answer that needs more than its value. */
@@ -81,7 +92,8 @@ interface RouteFacts {
   /** One line, no full stop. */
   readonly summary: string
   readonly description?: string
-  readonly permission: Permission
+  /** `anyone`: without an account, such as logging in. A test holds the short list of them. */
+  readonly permission: Permission | 'anyone'
   readonly scope: RouteScope
   /** At least one; each is executed by a test. */
   readonly examples: readonly [Example, ...Example[]]
@@ -93,7 +105,7 @@ interface RouteFacts {
   readonly ifMatch?: boolean
   /** The answer shows a secret once: it is not kept for repeats of its Idempotency-Key. */
   readonly hasSecretAnswer?: boolean
-  /** The operator must have proved who he is within the last minutes. */
+  /** A dangerous act: the operator has given his password within the last minutes, or the token is made for such acts. */
   readonly stepUp?: boolean
   /** Media types of a body that the handler reads as it comes (`body` is then a stream) instead of JSON. */
   readonly streams?: readonly string[]

@@ -18,6 +18,9 @@ import { deviceHistoryRoutes } from './resources/device-history.ts'
 import { deviceRoutes } from './resources/devices.ts'
 import { overviewRoutes } from './resources/overview.ts'
 import { renewalRoutes } from './resources/renewals.ts'
+import { operatorRoutes } from './resources/operators.ts'
+import { sessionRoutes } from './resources/session.ts'
+import { tokenRoutes } from './resources/tokens.ts'
 
 export const routes: readonly Route[] = [
   ...installationRoutes,
@@ -38,4 +41,7 @@ export const routes: readonly Route[] = [
   ...auditRoutes,
   ...exportRoutes,
   ...taskRoutes,
+  ...sessionRoutes,
+  ...operatorRoutes,
+  ...tokenRoutes,
 ]

@@ -1,7 +1,6 @@
 /** The admin endpoint on loopback: health, metrics, version, the REST API, and the dashboard. */
 import { fastify, type FastifyInstance } from 'fastify'
 import type { Engine } from '../engine/context.ts'
-import type { Authenticate } from './caller.ts'
 import { dashboardDirectory, registerDashboard } from './dashboard.ts'
 import { mountDocuments } from './documents.ts'
 import { checkHealth, formatHealth, type HealthCheck } from './health.ts'
@@ -22,7 +21,7 @@ export interface AdminServerOptions {
 /** What the REST API needs; null where only health and metrics are served. */
 export interface RestParts {
   readonly engine: Engine
-  readonly authenticate: Authenticate
+  readonly url: string | null
   /** Default: all of routes.ts. */
   readonly routes?: readonly Route[]
 }

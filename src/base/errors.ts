@@ -62,7 +62,11 @@ export const refusalRules = {
   'not-found': missing,
   'already-exists': { http: 409, exit: 3 },
   // the REST API
+  'login-failed': unauthenticated,
+  'link-invalid': unauthenticated,
   'permission-missing': forbidden,
+  'own-account': forbidden,
+  'step-up-required': forbidden,
   'cross-site': forbidden,
   'rate-limited': { http: 429, exit: 6 },
   'precondition-failed': { http: 412, exit: 3 },

@@ -15,6 +15,7 @@ import {
   addServeOptions,
   endpointsJson,
   openForServing,
+  setupLines,
   startServing,
   stopSignal,
   type ServeCommandOptions,
@@ -80,7 +81,9 @@ async function show(cli: CliContext, { app, serving, options }: Demo): Promise<v
   const campaign = options.once ? null : await openDemoCampaign(app, serving, { print })
   // so that the log can be verified, exported and proved from at once
   await seal(app.engine, cli.clock.now())
-  const lines = options.once ? [] : await demoLines(app, serving, campaign)
+  const lines = options.once
+    ? []
+    : [...(await demoLines(app, serving, campaign)), ...(await setupLines(cli, app, serving))]
   cli.output.answer({
     json: { dataDirectory: app.dataDirectory.path, endpoints: endpointsJson(serving.endpoints), ...fleet },
     text: () => (options.once ? onceLine(app.dataDirectory.path, fleet) : lines.join('\n')),

@@ -52,6 +52,18 @@ export const nouns: readonly Noun[] = [
     load: async () => (await import('./config.ts')).registerConfig,
   },
   {
+    name: 'operator',
+    summary: 'accounts of the API and the dashboard: add, roles, disable, reset',
+    group: operate,
+    load: async () => (await import('./operator.ts')).registerOperator,
+  },
+  {
+    name: 'token',
+    summary: 'API tokens: create, list, revoke',
+    group: operate,
+    load: async () => (await import('./token.ts')).registerToken,
+  },
+  {
     name: 'device',
     summary: 'register, import, list and approve devices, and why one will survive',
     group: inventory,

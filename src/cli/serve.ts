@@ -3,11 +3,13 @@ import { InvalidArgumentError, Option, type Command } from 'commander'
 import { openApp, type App } from '../app.ts'
 import { roles as allRoles, type Role } from '../config/schema.ts'
 import { didYouMean } from '../base/did-you-mean.ts'
+import { firstStartLink } from '../engine/operators/setup.ts'
 import { serve, type Endpoints, type Serving } from '../serve.ts'
 import { recordSettingsChanges, requirePolicy } from '../start-checks.ts'
 import type { CliContext } from './context.ts'
 import { addExamples } from './examples.ts'
 import { wholeNumber } from './options.ts'
+import { linkUrl } from './operator.ts'
 import type { Json } from './output.ts'
 import { formatFields } from './table.ts'
 
@@ -53,9 +55,10 @@ async function run(cli: CliContext, options: ServeCommandOptions): Promise<void>
   const app = await openForServing(cli)
   try {
     const serving = await startServing(cli, app, options)
+    const setUp = await setupLines(cli, app, serving)
     cli.output.answer({
       json: { dataDirectory: app.dataDirectory.path, endpoints: endpointsJson(serving.endpoints) },
-      text: () => endpointLines(cli, app, serving.endpoints).join('\n'),
+      text: () => [...endpointLines(cli, app, serving.endpoints), ...setUp].join('\n'),
     })
     await stopSignal()
     cli.output.note('Stopping; what was begun is finished first.')
@@ -108,6 +111,19 @@ export async function stopSignal(): Promise<void> {
     process.once('SIGINT', stop)
     process.once('SIGTERM', stop)
   })
+}
+
+/** While there is no account: where the first one is made. Not in JSON, which is kept in logs. */
+export async function setupLines(cli: CliContext, app: App, { endpoints }: Serving): Promise<string[]> {
+  if (endpoints.admin === null) return []
+  const link = await firstStartLink(app.engine)
+  if (link === null) return []
+  const { style } = cli.output
+  return [
+    '',
+    style.bold('There is no account yet. Make the first one here, once, within 30 minutes:'),
+    `  ${linkUrl(app.config.admin.url ?? endpoints.admin, link)}`,
+  ]
 }
 
 export function endpointsJson({ est, status, mqtt, admin }: Endpoints): Json {

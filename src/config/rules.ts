@@ -19,7 +19,7 @@ export const rules: readonly Rule[] = [
     check: ({ admin }) =>
       isLoopback(admin.host) || admin.insecureExpose
         ? null
-        : `admin.host ${admin.host} is not loopback, and the admin endpoint has no authentication; use 127.0.0.1, or set admin.insecureExpose: true if a firewall guards it`,
+        : `admin.host ${admin.host} is not loopback, and the admin endpoint is plain HTTP; use 127.0.0.1, or set admin.insecureExpose: true if a firewall guards it`,
   },
   {
     keys: ['est.clientCertHeader', 'est.proxyFingerprint'],

@@ -6,6 +6,7 @@ import { choice, choices, duration, flag, integer, list, optionalText, section, 
 import { approvalSection } from './approval-section.ts'
 import { alertsSection } from './alerts-section.ts'
 import { connectorsSection } from './connectors-section.ts'
+import { operatorsSection } from './operators-section.ts'
 import { crlSection } from './crl-section.ts'
 import { ocspSection } from './ocsp-section.ts'
 import { mqttSection } from './mqtt-section.ts'
@@ -149,17 +150,25 @@ export const schema = section('Configuration of a Perennial installation.', {
     }),
   }),
 
-  admin: section('The HTTP endpoint of operators: health, metrics; later API and dashboard.', {
+  admin: section('The HTTP endpoint of operators: REST API, dashboard, health, metrics.', {
     host: text({
-      description: 'Address to listen on. Loopback, because this endpoint has no authentication.',
+      description:
+        'Address to listen on. Loopback, because it is plain HTTP, and health and metrics need no account.',
       pattern: host,
       example: '127.0.0.1',
       default: '127.0.0.1',
     }),
     port: integer({ description: 'TCP port.', minimum: 1, maximum: 65535, default: 8090 }),
     insecureExpose: flag({
-      description: 'Allow a host that is not loopback. Anyone who can reach it can read metrics and health.',
+      description:
+        'Allow a host that is not loopback. Anyone who can reach it can read metrics and health, and passwords travel in the clear.',
       default: false,
+    }),
+    url: optionalText({
+      description:
+        'Base URL under which people reach this endpoint, such as that of a proxy which ends TLS in front of it and passes Host on. https makes cookies Secure. Unset: http:// with host and port.',
+      pattern: '^https?://[^ /]+$',
+      example: 'https://perennial.example.com (no slash at the end)',
     }),
   }),
 
@@ -214,6 +223,8 @@ export const schema = section('Configuration of a Perennial installation.', {
   connectors: connectorsSection,
   ocsp: ocspSection,
   alerts: alertsSection,
+
+  operators: operatorsSection,
 
   recovery: section('After a crash.', {
     abandonAfter: duration({

@@ -12,6 +12,7 @@ import type { NoteSigner } from './audit/signed-note.ts'
 import type { CampaignSettings, Site } from './campaigns/campaign-settings.ts'
 import type { EnrollOutcome } from './issuing/enroll.ts'
 import type { Ladder } from './renewals/ladder.ts'
+import type { OperatorSettings } from './operators/operator.ts'
 import type { ApprovalSettings } from './proposals/approval-rule.ts'
 import { createIssuerCache, type IssuerCache } from './issuing/issuer-cache.ts'
 import type { AlertSettings, Thresholds } from './alerts/alert-settings.ts'
@@ -51,6 +52,8 @@ export interface EngineSettings {
   readonly connectors?: readonly string[]
   /** Absent: nothing needs a second person. */
   readonly approval?: ApprovalSettings
+  /** Absent: `defaultOperatorSettings`. */
+  readonly operators?: OperatorSettings
   /** Absent: `defaultCrlSettings`. */
   readonly crl?: CrlSettings
   /** Absent: `defaultOcspSettings`. */

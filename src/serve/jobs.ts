@@ -14,6 +14,7 @@ import { renewalsJob } from '../engine/renewals/renewals.ts'
 import { retractionHandler } from '../engine/renewals/retraction.ts'
 import { retireCertificates } from '../engine/renewals/retire.ts'
 import { proposalKinds } from '../engine/proposals/proposal-kinds.ts'
+import { endSessionsJob } from '../engine/operators/session.ts'
 import { expireProposalsJob, proposalHandler } from '../engine/proposals/proposal.ts'
 import { reissueJob } from '../engine/revocation/reissue.ts'
 import { revocationJob } from '../engine/revocation/revoke-batch.ts'
@@ -36,6 +37,7 @@ export function platformJobs(app: App): Job[] {
     ...triggerJobs(secondMs),
     taskJob([retractionHandler, proposalHandler(proposalKinds), notifyHandler], 2 * secondMs),
     expireProposalsJob,
+    endSessionsJob,
     retireCertificates,
     forgetRetired(),
     revocationJob,

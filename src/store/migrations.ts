@@ -10,6 +10,7 @@ import { campaignCounts } from './migrations/0005-campaign-counts.ts'
 import { forgetting } from './migrations/0006-forgetting.ts'
 import { cases } from './migrations/0007-cases.ts'
 import { status } from './migrations/0008-status.ts'
+import { operators } from './migrations/0009-operators.ts'
 import { alerts } from './migrations/0010-alerts.ts'
 import { climbs } from './migrations/0011-campaigns.ts'
 import { listing } from './migrations/0012-listing.ts'
@@ -25,6 +26,7 @@ const migrations: Readonly<Record<string, (engine: Engine) => string[]>> = {
   '0006-forgetting': forgetting,
   '0007-cases': cases,
   '0008-status': status,
+  '0009-operators': operators,
   '0010-alerts': alerts,
   '0011-campaigns': climbs,
   '0012-listing': listing,

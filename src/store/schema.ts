@@ -5,6 +5,7 @@
 import type { Generated, Kysely, Transaction } from 'kysely'
 import type { AlertTables } from './schema-alerts.ts'
 import type { CampaignTables } from './schema-campaigns.ts'
+import type { OperatorTables } from './operator-tables.ts'
 
 export type Engine = 'sqlite' | 'postgres'
 
@@ -14,7 +15,7 @@ export type Db = Kysely<Schema>
 export type Tx = Transaction<Schema>
 export type Queries = Db | Tx
 
-export interface Schema extends AlertTables, CampaignTables {
+export interface Schema extends AlertTables, CampaignTables, OperatorTables {
   meta: { key: string; value: string }
   issuers: IssuerTable
   trust_anchors: TrustAnchorTable

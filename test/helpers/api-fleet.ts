@@ -12,8 +12,9 @@ import { insertAlert } from '../../src/store/alerts.ts'
 import { requestApproval } from '../../src/store/approvals.ts'
 import { claimTasks, enqueueTask, failTask } from '../../src/store/tasks.ts'
 import type { Engine } from '../../src/engine/context.ts'
-import { enrolDevice, registerDevice } from './app.ts'
 import { putRenewal } from './renewals.ts'
+import { addOperator } from '../../src/engine/operators/operator.ts'
+import { enrolDevice, registerDevice, testActor } from './app.ts'
 
 export async function apiFleet(engine: Engine): Promise<void> {
   const first = await enrolDevice(engine, 'meter-1', {
@@ -48,6 +49,12 @@ export async function apiFleet(engine: Engine): Promise<void> {
   await propose(engine, { kind: batchRevocation, payload, why: null, actor: 'operator:anna' })
   await seal(engine, now)
   await putRenewal(engine, hidden, { status: 'escalated', reason: 'ladder-exhausted', site: 'elsewhere' })
+  await addOperator(engine, {
+    name: 'berta',
+    grants: [{ role: 'viewer', cohort: null, site: null }],
+    actor: testActor,
+    oidcSubject: 'https://id.example|berta',
+  })
 }
 
 /** An enrolment that waits for a person. */

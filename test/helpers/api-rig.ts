@@ -1,11 +1,14 @@
-/** The REST API on a whole engine, asked without a socket. */
+/** The REST API on a whole engine, asked without a socket, by accounts with real tokens. */
+import { createHash } from 'node:crypto'
 import type { LightMyRequestResponse } from 'fastify'
-import type { Caller } from '../../src/api/caller.ts'
 import type { Route } from '../../src/api/route.ts'
 import { createAdminServer } from '../../src/api/server.ts'
-import { Refusal } from '../../src/base/errors.ts'
+import { dayMs } from '../../src/base/clock.ts'
 import type { Engine } from '../../src/engine/context.ts'
+import { createToken } from '../../src/engine/operators/api-token.ts'
+import { addOperator } from '../../src/engine/operators/operator.ts'
 import type { Grant, Role } from '../../src/engine/operators/permissions.ts'
+import { testActor } from './app.ts'
 
 export interface ApiRequest {
   readonly method?: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS'
@@ -16,23 +19,25 @@ export interface ApiRequest {
 }
 
 export interface ApiRig {
-  /** Asks as somebody who has these grants; `null`: as nobody. */
+  /** Asks as an account that has these grants, with a token made for dangerous acts; `null`: as nobody. */
   ask(grants: readonly Grant[] | Role | null, request: ApiRequest | string): Promise<LightMyRequestResponse>
 }
 
 export async function apiRig(engine: Engine, routes?: readonly Route[]): Promise<ApiRig> {
-  let asking: readonly Grant[] | null = null
-  const authenticate = async (): Promise<Caller> => {
-    if (asking === null) throw new Refusal('unauthenticated', 'nobody asks')
-    return { kind: 'token', name: 'test', grants: asking }
-  }
-  const rest = { engine, authenticate, ...(routes ? { routes } : {}) }
+  const rest = { engine, url: null, ...(routes ? { routes } : {}) }
   const server = await createAdminServer({
     version: '1.2.3',
     healthChecks: [],
     snapshots: async () => [],
     rest,
   })
+  const tokens = new Map<string, Promise<string>>()
+  const tokenOf = (grants: readonly Grant[]): Promise<string> => {
+    const key = JSON.stringify(grants)
+    const token = tokens.get(key) ?? apiToken(engine, grants)
+    tokens.set(key, token)
+    return token
+  }
   return {
     async ask(who, request) {
       const {
@@ -41,15 +46,34 @@ export async function apiRig(engine: Engine, routes?: readonly Route[]): Promise
         body,
         headers = {},
       } = typeof request === 'string' ? { path: request } : request
-      asking = typeof who === 'string' ? [grant(who)] : who
+      const grants = typeof who === 'string' ? [grant(who)] : who
+      const authorization = grants === null ? {} : { authorization: `Bearer ${await tokenOf(grants)}` }
       return await server.inject({
         method,
         url: `/api/v1${path}`,
-        headers,
+        headers: { ...authorization, ...headers },
         ...(body === undefined ? {} : { payload: body as string | object }),
       })
     },
   }
+}
+
+/** The token of a new account that has these grants; for dangerous acts too. */
+export async function apiToken(engine: Engine, grants: readonly Grant[]): Promise<string> {
+  const hash = createHash('sha256').update(JSON.stringify(grants)).digest('hex')
+  const name = `test-${hash.slice(0, 12)}`
+  // A machine's account is in use at once. Its certificate is of nobody.
+  await addOperator(engine, { name, grants, actor: testActor, certificateHash: hash })
+  const lifetimeMs = 30 * dayMs
+  const made = await createToken(engine, {
+    operator: name,
+    name: 'test',
+    grants,
+    lifetimeMs,
+    allowsDangerous: true,
+    actor: testActor,
+  })
+  return made.token
 }
 
 export function grant(role: Role, part: Partial<Omit<Grant, 'role'>> = {}): Grant {

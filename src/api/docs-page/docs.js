@@ -84,7 +84,7 @@ function operationArticle(path, method, operation) {
     element(
       'p',
       { class: 'facts' },
-      `Needs ${operation['x-permission']}: ${operation['x-roles'].join(', ')}. In the client: ${operation.operationId}.`,
+      `${operation['x-roles'].length === 0 ? 'Needs no account.' : `Needs ${operation['x-permission']}: ${operation['x-roles'].join(', ')}.`} In the client: ${operation.operationId}.`,
     ),
     parameterTable(operation.parameters),
     body ? element('h4', {}, 'Body') : null,

@@ -87,6 +87,19 @@ export const factActions = [
   'silence.created',
   'silence.ended',
   'notification.replayed',
+  'operator.added',
+  'operator.set-up',
+  'operator.changed',
+  'operator.disabled',
+  'operator.enabled',
+  'operator.reset',
+  'operator.link-created',
+  'operator.logged-in',
+  'operator.login-failed',
+  'operator.proved',
+  'operator.logged-out',
+  'token.created',
+  'token.revoked',
   'task.abandoned',
   'task.retried',
 ] as const
@@ -99,6 +112,7 @@ export const actors = {
   commandLine: (account: string) => `cli:${account}`,
   job: (name: string) => `job:${name}`,
   device: (id: DeviceId) => `device:${id}`,
+  operator: (name: string) => `operator:${name}`,
 } as const
 
 /** What it was about. The text is what `audit tail --subject` looks for. */
@@ -117,6 +131,8 @@ export const subjects = {
   /** For whom: a device, or many (`meter-*`). */
   bundle: (device: string) => `bundle:${device}`,
   revocation: (id: number) => `revocation:${id}`,
+  operator: (name: string) => `operator:${name}`,
+  token: (id: string) => `token:${id}`,
   proposal: (id: number) => `proposal:${id}`,
   case: (id: number) => `case:${id}`,
   alert: (id: number) => `alert:${id}`,

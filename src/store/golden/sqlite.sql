@@ -36,6 +36,40 @@ CREATE TABLE alerts (
 
 CREATE UNIQUE INDEX alerts_open on alerts (rule, key) where status = 'open';
 
+CREATE TABLE api_jobs (
+  id text not null primary key,
+  kind text not null,
+  caller text not null,
+  status text not null check (status in ('running', 'done', 'failed')),
+  done integer not null,
+  total integer,
+  result text,
+  problem text,
+  created_at integer not null,
+  updated_at integer not null,
+  ended_at integer
+) strict, without rowid;
+
+CREATE INDEX api_jobs_created on api_jobs (created_at);
+
+CREATE TABLE api_tokens (
+  id text not null primary key,
+  hash blob not null,
+  operator text not null references operators (name) on delete cascade,
+  name text not null,
+  grants text not null,
+  allows_dangerous integer not null,
+  created_at integer not null,
+  created_by text not null,
+  expires_at integer not null,
+  used_at integer,
+  revoked_at integer
+) strict;
+
+CREATE UNIQUE INDEX api_tokens_hash on api_tokens (hash);
+
+CREATE INDEX api_tokens_operator on api_tokens (operator, id);
+
 CREATE TABLE approvals (
   id integer primary key,
   device_id text not null references devices (id),
@@ -286,6 +320,19 @@ CREATE INDEX facts_subject on facts (subject, id);
 
 CREATE INDEX facts_unsealed on facts (id) where log_index is null;
 
+CREATE TABLE idempotent_requests (
+  caller text not null,
+  key text not null,
+  request_hash blob not null,
+  status integer,
+  headers text,
+  body text,
+  at integer not null,
+  primary key (caller, key)
+) strict;
+
+CREATE INDEX idempotent_requests_at on idempotent_requests (at);
+
 CREATE TABLE issuers (
   id text primary key,
   kind text not null check (kind in ('root', 'intermediate', 'paa', 'pai', 'external')),
@@ -343,6 +390,48 @@ CREATE TABLE ocsp_answers (
 ) strict, without rowid;
 
 CREATE INDEX ocsp_answers_lapsed on ocsp_answers (next_update);
+
+CREATE TABLE operator_links (
+  hash blob not null primary key,
+  operator text not null,
+  created_at integer not null,
+  expires_at integer not null
+) strict, without rowid;
+
+CREATE INDEX operator_links_operator on operator_links (operator);
+
+CREATE TABLE operator_sessions (
+  hash blob not null primary key,
+  operator text not null references operators (name) on delete cascade,
+  created_at integer not null,
+  used_at integer not null,
+  expires_at integer not null,
+  proved_at integer not null
+) strict, without rowid;
+
+CREATE INDEX operator_sessions_expiry on operator_sessions (expires_at);
+
+CREATE INDEX operator_sessions_operator on operator_sessions (operator);
+
+CREATE TABLE operators (
+  name text not null primary key,
+  status text not null check (status in ('invited', 'active', 'disabled')),
+  grants text not null,
+  password text,
+  totp_key blob,
+  totp_step integer not null,
+  oidc_subject text,
+  certificate_hash blob,
+  failures integer not null,
+  locked_until integer,
+  last_login_at integer,
+  created_at integer not null,
+  created_by text not null
+) strict;
+
+CREATE UNIQUE INDEX operators_certificate on operators (certificate_hash) where certificate_hash is not null;
+
+CREATE UNIQUE INDEX operators_oidc on operators (oidc_subject) where oidc_subject is not null;
 
 CREATE TABLE proposals (
   id integer primary key,
