@@ -10,16 +10,21 @@ import { dryRunOf } from '../engine/dry-run.ts'
 import { accessOf, type Permission } from '../engine/operators/permissions.ts'
 import { callerOf, requireSameSite, type Caller, type Credentials } from './caller.ts'
 import { sessionCookieOf } from './cookies.ts'
-import { etagOf, isUnchanged, requireMatch } from './etag.ts'
+import { isUnchanged, requireMatch } from './etag.ts'
 import { bodyLimit, parseJsonBody } from './json-body.ts'
 import { problemOf, problemType } from './problem.ts'
-import { Answer, StreamedAnswer, type Call, type Route } from './route.ts'
-import { fieldsOf, sparseAnswer } from './sparse.ts'
+import { callerLimit, RateLimited, RateLimiter, strangerLimit, type RateLimit } from './rate-limit.ts'
+import type { Call, Route } from './route.ts'
+import { onceForKey } from './repeats.ts'
+import { answerOf, type Finished } from './finished.ts'
+import { fieldsOf } from './sparse.ts'
 import { checkOf, textCheckOf, type Check } from './validate.ts'
 
 export interface RestOptions {
   readonly engine: Engine
   readonly routes: readonly Route[]
+  /** Absent: those of rate-limit.ts. */
+  readonly limits?: { readonly caller: RateLimit; readonly stranger: RateLimit }
   /** Base URL under which people reach us, when it is not that of the request (`admin.url`). */
   readonly url: string | null
 }
@@ -36,6 +41,7 @@ declare module 'fastify' {
 export async function mountRest(app: FastifyInstance, options: RestOptions): Promise<void> {
   await app.register(
     async (scope) => {
+      const limiters = limitersOf(options)
       scope.decorateRequest('access', null)
       scope.removeAllContentTypeParsers()
       scope.addContentTypeParser('*', { bodyLimit }, parseBody)
@@ -43,7 +49,7 @@ export async function mountRest(app: FastifyInstance, options: RestOptions): Pro
       scope.setNotFoundHandler((_request, reply) =>
         sendProblem(reply, new Refusal('not-found', 'there is no such path: see /api/docs'), options.engine),
       )
-      for (const route of options.routes) mount(scope, route, options)
+      for (const route of options.routes) mount(scope, route, { ...options, limiters })
       for (const [path, methods] of methodsOf(options.routes)) refuseOthers(scope, path, methods)
     },
     { prefix: restPrefix },
@@ -52,6 +58,7 @@ export async function mountRest(app: FastifyInstance, options: RestOptions): Pro
 
 export function sendProblem(reply: FastifyReply, error: unknown, engine: Engine): FastifyReply {
   const problem = problemOf(error, engine)
+  if (error instanceof RateLimited) void reply.headers(error.headers)
   if (error instanceof Refusal && error.retryAfterMs !== null) {
     void reply.header('retry-after', String(Math.max(1, Math.ceil(error.retryAfterMs / 1000))))
   }
@@ -88,7 +95,23 @@ interface Checks {
   readonly body: Check | null
 }
 
-function mount(scope: FastifyInstance, route: Route, options: RestOptions): void {
+interface Limiters {
+  readonly caller: RateLimiter
+  readonly stranger: RateLimiter
+}
+
+function limitersOf({ limits }: RestOptions): Limiters {
+  return {
+    caller: new RateLimiter(limits?.caller ?? callerLimit),
+    stranger: new RateLimiter(limits?.stranger ?? strangerLimit),
+  }
+}
+
+function mount(
+  scope: FastifyInstance,
+  route: Route,
+  options: RestOptions & { readonly limiters: Limiters },
+): void {
   const checks: Checks = {
     params: textCheckOf(route.params, 'path'),
     query: textCheckOf(route.query, 'query'),
@@ -99,16 +122,29 @@ function mount(scope: FastifyInstance, route: Route, options: RestOptions): void
     url: route.path.replace(/\{(\w+)\}/g, ':$1'),
     config: { route },
     // Who asks is found out before a byte of the body is read.
-    onRequest: async (request) => {
+    onRequest: async (request, reply) => {
       const credentials = credentialsOf(request)
       requireSameSite(credentials, options.url)
-      request.setDecorator('access', await allowed(route, credentials, options.engine))
+      const access = await allowed(route, credentials, options.engine)
+      request.setDecorator('access', access)
+      const { caller, stranger } = options.limiters
+      const now = options.engine.clock.now()
+      const headers =
+        access.caller.id === '' ? stranger.take(request.ip, now) : caller.take(access.caller.id, now)
+      void reply.headers(headers)
     },
     handler: async (request, reply) => {
       const call = callOf(request, reply, { ...options, route, checks })
       const fields = fieldsOf((call.query as { fields?: string }).fields, route.response)
-      const result = await route.handler(call as Call<never, never, never>)
-      return await send(request, reply, { route, result, fields })
+      const work = async () => {
+        const result = await route.handler(call as Call<never, never, never>)
+        return answerOf(route, result, fields)
+      }
+      return await send(
+        request,
+        reply,
+        await onceForKey(request, { route, call, engine: options.engine, work }),
+      )
     },
   })
 }
@@ -170,7 +206,9 @@ function callOf(
     engine: isDryRun ? dryRunOf(engine) : engine,
     caller,
     actor: actors.operator(caller.operator),
+    recheck: async () => void (await allowed(route, credentialsOf(request), engine)),
     connection: {
+      lastEventId: text(request.headers['last-event-id']),
       sessionId: sessionCookieOf(request.headers.cookie),
       isSecure: request.protocol === 'https' || (url?.startsWith('https:') ?? false),
     },
@@ -186,6 +224,10 @@ function callOf(
   }
 }
 
+function text(header: string | string[] | undefined): string | undefined {
+  return typeof header === 'string' ? header : undefined
+}
+
 function isAllowedEverywhere({ grants }: Caller, permission: Permission): boolean {
   const access = accessOf(grants, permission)
   return access.isAllowed && access.scope === null
@@ -198,27 +240,15 @@ function bodyOf(request: FastifyRequest, { streams }: Route, checks: Checks): un
   throw new Refusal('malformed', 'this request takes no body')
 }
 
-async function send(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  { route, result, fields }: { route: Route; result: unknown; fields: readonly string[] | null },
-): Promise<FastifyReply> {
-  void reply.header('cache-control', 'no-store')
-  if (result instanceof StreamedAnswer) {
-    void reply.headers(result.headers).type(result.contentType)
-    return await reply.send(Readable.from(result.chunks))
+async function send(request: FastifyRequest, reply: FastifyReply, answer: Finished): Promise<FastifyReply> {
+  void reply.header('cache-control', 'no-store').headers(answer.headers).code(answer.status)
+  if ('chunks' in answer) return await reply.type(answer.contentType).send(Readable.from(answer.chunks))
+  if (answer.body === null) return await reply.send()
+  if (answer.etag !== null) {
+    void reply.header('etag', answer.etag)
+    if (isUnchanged(request.headers['if-none-match'], answer.etag)) return await reply.code(304).send()
   }
-  if (result instanceof Answer) void reply.headers(result.headers)
-  const value: unknown = result instanceof Answer ? result.value : result
-  const status = route.status ?? (route.response === null ? 204 : 200)
-  void reply.code(status)
-  if (status === 204) return await reply.send()
-  if (route.method === 'GET') {
-    const etag = etagOf(value)
-    void reply.header('etag', etag)
-    if (isUnchanged(request.headers['if-none-match'], etag)) return await reply.code(304).send()
-  }
-  return await reply.type('application/json; charset=utf-8').send(safeJson(sparseAnswer(value, fields)))
+  return await reply.type('application/json; charset=utf-8').send(answer.body)
 }
 
 function methodsOf(routes: readonly Route[]): Map<string, Set<string>> {

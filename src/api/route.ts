@@ -34,6 +34,8 @@ export interface Call<Params = unknown, Query = unknown, Body = unknown> {
   readonly body: Body
   /** `dryRun=true`: `engine` takes back what its transactions write. False where the route has no `dryRun`. */
   readonly isDryRun: boolean
+  /** Throws when the caller may not any more: for what goes on for long. */
+  readonly recheck: () => Promise<void>
   /** Refuses unless the caller has edited this very version. `current` is what the route's GET answers. */
   readonly requireMatch: (current: unknown) => void
   /** Aborted when the caller has gone. */
@@ -42,6 +44,8 @@ export interface Call<Params = unknown, Query = unknown, Body = unknown> {
 
 /** What logging in and out needs of the request. */
 export interface ConnectionFacts {
+  /** Of a listener that comes back: the last event that it was told. */
+  readonly lastEventId: string | undefined
   /** Of the session cookie; null without one. */
   readonly sessionId: string | null
   /** The browser speaks https, here or at a proxy in front of us. */
@@ -99,6 +103,8 @@ interface RouteFacts {
   readonly examples: readonly [Example, ...Example[]]
   /** Of an answer that is fine. Default: 204 without `response`, else 200. */
   readonly status?: 200 | 201 | 202 | 204
+  /** Its answer goes on until the caller goes: nothing for a test that waits for its end. */
+  readonly isEndless?: boolean
   /** Takes `dryRun=true`. Only where every effect is in the engine's transactions. */
   readonly dryRun?: boolean
   /** An edit: the request must carry If-Match with the ETag of the matching GET. */

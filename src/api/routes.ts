@@ -15,6 +15,8 @@ import { campaignOrderRoutes } from './resources/campaign-orders.ts'
 import { campaignRoutes } from './resources/campaigns.ts'
 import { certificateRoutes } from './resources/certificates.ts'
 import { deviceHistoryRoutes } from './resources/device-history.ts'
+import { eventRoutes } from './resources/events.ts'
+import { jobRoutes } from './resources/jobs.ts'
 import { deviceRoutes } from './resources/devices.ts'
 import { overviewRoutes } from './resources/overview.ts'
 import { renewalRoutes } from './resources/renewals.ts'
@@ -44,4 +46,6 @@ export const routes: readonly Route[] = [
   ...sessionRoutes,
   ...operatorRoutes,
   ...tokenRoutes,
+  ...jobRoutes,
+  ...eventRoutes,
 ]

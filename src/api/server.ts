@@ -6,7 +6,7 @@ import { mountDocuments } from './documents.ts'
 import { checkHealth, formatHealth, type HealthCheck } from './health.ts'
 import { bodyLimit } from './json-body.ts'
 import { type MetricsSnapshot, renderMetrics } from './metrics.ts'
-import { mountRest } from './rest.ts'
+import { mountRest, type RestOptions } from './rest.ts'
 import { routes as allRoutes } from './routes.ts'
 import type { Route } from './route.ts'
 
@@ -22,6 +22,8 @@ export interface AdminServerOptions {
 export interface RestParts {
   readonly engine: Engine
   readonly url: string | null
+  /** Absent: those of rate-limit.ts. */
+  readonly limits?: NonNullable<RestOptions['limits']>
   /** Default: all of routes.ts. */
   readonly routes?: readonly Route[]
 }

@@ -20,7 +20,9 @@ const ask = async (method: 'GET' | 'POST' | 'DELETE', path: string, options: Inj
 
 before(async () => {
   rig = await testEngine()
-  const rest = { engine: rig.engine, url: null }
+  const unlimited = { perSecond: 1e6, burst: 1e6 }
+  const limits = { caller: unlimited, stranger: unlimited }
+  const rest = { engine: rig.engine, url: null, limits }
   server = await createAdminServer({ version: '1', healthChecks: [], snapshots: async () => [], rest })
   const token = (await firstStartLink(rig.engine))?.token
   const offer = (await ask('POST', '/setup/offer', { payload: { token } })).json()

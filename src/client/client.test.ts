@@ -7,7 +7,6 @@ import { apiFleet } from '../../test/helpers/api-fleet.ts'
 import { apiRig, grant, type ApiRig } from '../../test/helpers/api-rig.ts'
 import { testEngine, type TestEngine } from '../../test/helpers/app.ts'
 import { routes } from '../api/routes.ts'
-import { roles } from '../engine/operators/permissions.ts'
 import type { CallOptions } from './call.ts'
 import { ApiProblem, createClient, everyItem, type Client } from './client.ts'
 
@@ -17,15 +16,12 @@ let client: Client
 
 /** The server without a socket, as fetch. */
 async function viaServer(url: string, init: RequestInit): Promise<Response> {
-  const answer = await api.ask(
-    roles.map((role) => grant(role)),
-    {
-      method: init.method as 'GET',
-      path: url.replace('https://perennial.example/api/v1', ''),
-      headers: init.headers as Record<string, string>,
-      body: init.body ?? undefined,
-    },
-  )
+  const answer = await api.ask([grant('officer'), grant('administrator')], {
+    method: init.method as 'GET',
+    path: url.replace('https://perennial.example/api/v1', ''),
+    headers: init.headers as Record<string, string>,
+    body: init.body ?? undefined,
+  })
   const headers = Object.entries(answer.headers).map(
     ([name, value]) => [name, String(value)] as [string, string],
   )
@@ -49,9 +45,9 @@ before(async () => {
 after(() => rig.close())
 
 suite('each documented example', () => {
-  for (const { operationId, examples, ifMatch, answersStream, streams } of routes) {
+  for (const { operationId, examples, ifMatch, answersStream, streams, isEndless } of routes) {
     for (const { summary, params = {}, query = {}, body, status = 200 } of examples) {
-      if (status >= 300 || streams !== undefined) continue
+      if (status >= 300 || streams !== undefined || isEndless === true) continue
       test(`${operationId}: ${summary}`, async () => {
         const input = {
           ...params,

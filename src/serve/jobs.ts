@@ -14,6 +14,8 @@ import { renewalsJob } from '../engine/renewals/renewals.ts'
 import { retractionHandler } from '../engine/renewals/retraction.ts'
 import { retireCertificates } from '../engine/renewals/retire.ts'
 import { proposalKinds } from '../engine/proposals/proposal-kinds.ts'
+import { forgetRequestsJob } from '../engine/operators/idempotent-request.ts'
+import { forgetWorkJob } from '../engine/operators/long-work.ts'
 import { endSessionsJob } from '../engine/operators/session.ts'
 import { expireProposalsJob, proposalHandler } from '../engine/proposals/proposal.ts'
 import { reissueJob } from '../engine/revocation/reissue.ts'
@@ -38,6 +40,8 @@ export function platformJobs(app: App): Job[] {
     taskJob([retractionHandler, proposalHandler(proposalKinds), notifyHandler], 2 * secondMs),
     expireProposalsJob,
     endSessionsJob,
+    forgetRequestsJob,
+    forgetWorkJob,
     retireCertificates,
     forgetRetired(),
     revocationJob,

@@ -1,5 +1,6 @@
 /** The REST API on a whole engine, asked without a socket, by accounts with real tokens. */
 import { createHash } from 'node:crypto'
+import type { Readable } from 'node:stream'
 import type { LightMyRequestResponse } from 'fastify'
 import type { Route } from '../../src/api/route.ts'
 import { createAdminServer } from '../../src/api/server.ts'
@@ -21,10 +22,18 @@ export interface ApiRequest {
 export interface ApiRig {
   /** Asks as an account that has these grants, with a token made for dangerous acts; `null`: as nobody. */
   ask(grants: readonly Grant[] | Role | null, request: ApiRequest | string): Promise<LightMyRequestResponse>
+  /** The body of an answer that goes on; destroying it ends it. */
+  stream(
+    grants: readonly Grant[] | Role,
+    path: string,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<Readable>
 }
 
 export async function apiRig(engine: Engine, routes?: readonly Route[]): Promise<ApiRig> {
-  const rest = { engine, url: null, ...(routes ? { routes } : {}) }
+  const unlimited = { perSecond: 1e6, burst: 1e6 }
+  const limits = { caller: unlimited, stranger: unlimited }
+  const rest = { engine, url: null, limits, ...(routes ? { routes } : {}) }
   const server = await createAdminServer({
     version: '1.2.3',
     healthChecks: [],
@@ -39,6 +48,15 @@ export async function apiRig(engine: Engine, routes?: readonly Route[]): Promise
     return token
   }
   return {
+    async stream(who, path, headers = {}) {
+      const authorization = `Bearer ${await tokenOf(typeof who === 'string' ? [grant(who)] : who)}`
+      const answer = await server.inject({
+        url: `/api/v1${path}`,
+        headers: { authorization, ...headers },
+        payloadAsStream: true,
+      })
+      return answer.stream()
+    },
     async ask(who, request) {
       const {
         method = 'GET',
@@ -51,7 +69,7 @@ export async function apiRig(engine: Engine, routes?: readonly Route[]): Promise
       return await server.inject({
         method,
         url: `/api/v1${path}`,
-        headers: { ...authorization, ...headers },
+        headers: { ...headers, ...authorization },
         ...(body === undefined ? {} : { payload: body as string | object }),
       })
     },

@@ -100,6 +100,8 @@ export type IssuerDetails = { readonly id: string; readonly kind: string; readon
 
 export type Issuers = { readonly items: readonly Issuer[] }
 
+export type Job = { readonly id: string; readonly kind: string; readonly status: 'running' | 'done' | 'failed'; readonly done: number; readonly total: number | null; readonly result: unknown; readonly problem: { readonly code: string; readonly detail: string } | null; readonly createdBy: string; readonly createdAt: string; readonly updatedAt: string; readonly endedAt: string | null }
+
 /** With the end of its newest live certificate, and its open renewal. */
 export type ListedDevice = { readonly id: string; readonly state: 'registered' | 'active' | 'quarantined' | 'decommissioned'; readonly profile: string; readonly connectivity: string; readonly cohort: string | null; readonly batch: string | null; readonly site: string | null; readonly tags: Readonly<Record<string, string>>; readonly hardware: string | null; readonly firmware: string | null; readonly lastRenewalAt: string | null; readonly lastSeenAt: string | null; readonly createdAt: string; readonly expiresAt: string | null; readonly issuer: string | null; readonly renewal: OpenRenewal | null }
 
