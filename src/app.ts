@@ -133,8 +133,8 @@ function engineSettings(config: Config): EngineSettings {
 }
 
 function operatorSettings({ operators }: Config): OperatorSettings {
-  const { insecurePasswordOnly, ...rest } = operators
-  return { ...rest, requireTotp: !insecurePasswordOnly }
+  const { sessionIdleMs, sessionLifetimeMs, stepUpMs, linkLifetimeMs, insecurePasswordOnly } = operators
+  return { sessionIdleMs, sessionLifetimeMs, stepUpMs, linkLifetimeMs, requireTotp: !insecurePasswordOnly }
 }
 
 function renewalSettings({ renewal }: Config): RenewalSettings {

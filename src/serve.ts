@@ -1,7 +1,8 @@
 /** Runs the roles of an installation in this process, and its TLS workers beside it. */
 import { createServer } from 'node:http'
 import { Metrics, type MetricsSnapshot } from './api/metrics.ts'
-import type { App } from './app.ts'
+import type { OidcSettings } from './api/oidc.ts'
+import { adminUrl, type App } from './app.ts'
 import type { Environment, Role } from './config.ts'
 import { createJobs, type Job, type Jobs } from './engine/jobs.ts'
 import { checkSealedTree } from './engine/audit/seal.ts'
@@ -225,7 +226,7 @@ async function startAdmin(
       jobs,
     }),
     snapshots: async () => [await metrics.snapshot(), ...((await est?.snapshots()) ?? [])],
-    rest: { engine, url: config.admin.url },
+    rest: { engine, url: config.admin.url, oidc: oidcSettings(config) },
   })
   const { host, port } = config.admin
   await server.ready()
@@ -237,6 +238,11 @@ async function startAdmin(
       await server.close()
     },
   }
+}
+
+function oidcSettings(config: App['config']): OidcSettings | null {
+  const { oidcIssuer: issuer, oidcClientId: clientId, oidcClientSecret: clientSecret } = config.operators
+  return issuer === null ? null : { issuer, clientId, clientSecret, url: adminUrl(config) }
 }
 
 interface Started {

@@ -8,6 +8,7 @@ import { bodyLimit } from './json-body.ts'
 import { type MetricsSnapshot, renderMetrics } from './metrics.ts'
 import { mountRest, type RestOptions } from './rest.ts'
 import { routes as allRoutes } from './routes.ts'
+import { mountOidc, type OidcSettings } from './oidc.ts'
 import type { Route } from './route.ts'
 
 export interface AdminServerOptions {
@@ -23,6 +24,7 @@ export interface RestParts {
   readonly engine: Engine
   readonly url: string | null
   /** Absent: those of rate-limit.ts. */
+  readonly oidc?: OidcSettings | null
   readonly limits?: NonNullable<RestOptions['limits']>
   /** Default: all of routes.ts. */
   readonly routes?: readonly Route[]
@@ -45,6 +47,7 @@ export async function createAdminServer(options: AdminServerOptions): Promise<Fa
     await mountDocuments(app, { routes, version: options.version })
     await mountRest(app, { ...options.rest, routes })
     registerDashboard(app, dashboardDirectory)
+    if (options.rest.oidc) mountOidc(app, options.rest.engine, options.rest.oidc)
   }
   return app
 }

@@ -1,4 +1,4 @@
-import { duration, flag, section } from './knob.ts'
+import { duration, flag, optionalText, section, text } from './knob.ts'
 
 export const operatorsSection = section(
   'Accounts of the people and programs that use the REST API and the dashboard.',
@@ -28,6 +28,22 @@ export const operatorsSection = section(
       shortest: '5m',
       longest: '7d',
       default: '24h',
+    }),
+    oidcIssuer: optionalText({
+      description:
+        'OpenID provider with which accounts made with --oidc log in; it must know ADMIN-URL/auth/oidc/callback. Unset: none.',
+      pattern: '^https?://[^ ]+$',
+      example: 'https://id.example.com',
+    }),
+    oidcClientId: text({
+      description: 'What the provider calls us.',
+      pattern: '^[!-~]{1,256}$',
+      default: 'perennial',
+    }),
+    oidcClientSecret: optionalText({
+      description: 'What we show the provider. Unset: a public client, PKCE alone.',
+      pattern: '^[!-~]{1,512}$',
+      secret: true,
     }),
     insecurePasswordOnly: flag({
       description: 'Accounts with a password need no authenticator app (TOTP).',
