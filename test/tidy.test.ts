@@ -10,7 +10,9 @@ import { assertCatches, assertNone, declared, files, paths, plant, sources } fro
 
 /** Each exception is a file and the reason why the rule cannot hold there. */
 const hiddenInputExceptions: Exceptions = {}
-const functionSizeExceptions: Exceptions = {}
+const functionSizeExceptions: Exceptions = {
+  'src/client/generated/operations.ts': 'generated: one line for each operation of the API',
+}
 const sqlExceptions: Exceptions = {
   'src/data-directory.ts': 'the lock of `init` is a SQLite file of its own, before there is a store',
 }
