@@ -42,7 +42,7 @@ export function registerToken(program: Command, cli: CliContext): void {
     [
       {
         say: 'For a board on the wall',
-        run: 'perennial operator add board --role viewer --certificate device.pem && perennial token create "board in the hall" --operator board --role viewer --expires 30d',
+        run: 'perennial operator add board --role viewer --oidc https://id.example.com/board && perennial token create "board in the hall" --operator board --role viewer --expires 30d',
       },
     ],
   )

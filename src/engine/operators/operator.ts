@@ -5,6 +5,8 @@ import { Refusal } from '../../base/errors.ts'
 import { token, type Random } from '../../base/random.ts'
 import {
   findOperator,
+  findOperatorByCertificate,
+  findOperatorBySubject,
   insertOperator,
   listOperators,
   lockOperator,
@@ -104,6 +106,7 @@ export async function addOperator(engine: Engine, request: NewOperator): Promise
   const needsLink = oidcSubject === null && certificateHash === null
   const link = newLink(engine.random, name, now + operatorSettings(engine.settings).linkLifetimeMs)
   await engine.store.transaction(async (tx) => {
+    await refuseShared(tx, { oidcSubject, certificateHash })
     const status = needsLink ? 'invited' : 'active'
     const record = {
       ...emptyOperator({ name, grants, now, actor }),
@@ -119,6 +122,17 @@ export async function addOperator(engine: Engine, request: NewOperator): Promise
     await recordStep(tx, { action: 'operator.added', name, actor, now, details })
   })
   return needsLink ? link : null
+}
+
+/** One login, one account: facts must say who it was. */
+async function refuseShared(
+  tx: Tx,
+  { oidcSubject, certificateHash }: Pick<OperatorRecord, 'oidcSubject' | 'certificateHash'>,
+): Promise<void> {
+  const other =
+    (oidcSubject === null ? null : await findOperatorBySubject(tx, oidcSubject)) ??
+    (certificateHash === null ? null : await findOperatorByCertificate(tx, certificateHash))
+  if (other) throw new Refusal('already-exists', `the account ${other.name} logs in with it already`)
 }
 
 /** @throws Refusal `not-found`, `own-account`, `invalid-input` */

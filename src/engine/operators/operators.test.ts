@@ -264,6 +264,16 @@ forEachEngine((start) => {
       assert.match((await refusal(both)).message, /auditor writes nothing/)
     })
 
+    test('a login or a certificate belongs to one account', async () => {
+      const { engine } = rig
+      for (const login of [{ oidcSubject: 'https://id.example|7' }, { certificateHash: 'ab'.repeat(32) }]) {
+        const add = (name: string) =>
+          addOperator(engine, { name, grants: [parseGrant('viewer')], actor: testActor, ...login })
+        await add(`one-${Object.keys(login)[0]?.toLowerCase()}`)
+        assert.equal((await refusal(add('two'))).code, 'already-exists')
+      }
+    })
+
     test('a reset ends everything and makes a link', async () => {
       const { engine, clock } = rig
       const { code } = await account()
