@@ -154,6 +154,44 @@ export interface Operations {
   listTasks(input?: { readonly after?: string | undefined; readonly limit?: number | undefined; readonly fields?: string | undefined; readonly status?: 'ready' | 'running' | 'done' | 'dead' | undefined }, options?: CallOptions): Promise<{ readonly items: readonly schemas.Task[]; readonly next: string | null }>
   /** Sends a task again that failed for good. */
   retryTask(input: { readonly id: number }, options?: CallOptions): Promise<null>
+  /** Who is asking, and what he may do. */
+  getSession(options?: CallOptions): Promise<schemas.Session>
+  /** Opens a session: the answer sets its cookie. */
+  logIn(input?: { readonly body: { readonly name: string; readonly password: string; readonly code?: string | undefined } }, options?: CallOptions): Promise<schemas.Session>
+  /** Ends the session. */
+  logOut(options?: CallOptions): Promise<null>
+  /** Password and code again, before a dangerous act; the cookie changes. */
+  proveAgain(input?: { readonly body: { readonly password: string; readonly code?: string | undefined } }, options?: CallOptions): Promise<schemas.Session>
+  /** What a one-time link is for; it stays usable. */
+  openSetup(input: { readonly body: { readonly token: string } }, options?: CallOptions): Promise<schemas.SetupOffer>
+  /** Sets password and authenticator app on a one-time link, and uses it up. */
+  finishSetup(input?: { readonly body: { readonly token: string; readonly name?: string | undefined; readonly password: string; readonly code?: string | undefined } }, options?: CallOptions): Promise<{ readonly operator: string }>
+  /** Accounts in the order of their names. */
+  listOperators(input?: { readonly after?: string | undefined; readonly limit?: number | undefined; readonly fields?: string | undefined }, options?: CallOptions): Promise<{ readonly items: readonly schemas.Operator[]; readonly next: string | null }>
+  /** An account, and the link on which the person sets a password. */
+  addOperator(input?: { readonly body: { readonly name: string; readonly grants: readonly schemas.Grant[]; readonly oidcSubject?: string | undefined; readonly certificateHash?: string | undefined } }, options?: CallOptions): Promise<schemas.SetupLink>
+  /** An account. */
+  getOperator(input: { readonly name: string; readonly fields?: string | undefined }, options?: CallOptions): Promise<schemas.Operator>
+  /** Its roles, all of them; ETag is that of the account. */
+  setGrants(input: { readonly name: string; readonly body: { readonly grants: readonly schemas.Grant[] }; readonly ifMatch: string }, options?: CallOptions): Promise<schemas.Operator>
+  /** Ends its sessions and tokens; it cannot be used. */
+  disableOperator(input: { readonly name: string }, options?: CallOptions): Promise<schemas.Operator>
+  /** It may be used again. */
+  enableOperator(input: { readonly name: string }, options?: CallOptions): Promise<schemas.Operator>
+  /** Forgets password and authenticator app, and makes a new link. */
+  resetOperator(input: { readonly name: string }, options?: CallOptions): Promise<schemas.SetupLink>
+  /** API tokens of the caller, or with operators:read of everybody. */
+  listTokens(input?: { readonly after?: string | undefined; readonly limit?: number | undefined; readonly fields?: string | undefined; readonly operator?: string | undefined }, options?: CallOptions): Promise<{ readonly items: readonly schemas.Token[]; readonly next: string | null }>
+  /** An API token of the caller. */
+  createToken(input?: { readonly body: { readonly name: string; readonly grants: readonly schemas.Grant[]; readonly days: number; readonly allowsDangerous?: boolean | undefined } }, options?: CallOptions): Promise<schemas.NewToken>
+  /** Revokes a token: one of the caller, or with operators:write anybody’s. */
+  revokeToken(input: { readonly id: string }, options?: CallOptions): Promise<null>
+  /** Long work, oldest first, for seven days: of the caller, or with operators:read of everybody. */
+  listJobs(input?: { readonly after?: string | undefined; readonly limit?: number | undefined }, options?: CallOptions): Promise<{ readonly items: readonly schemas.Job[]; readonly next: string | null }>
+  /** How far it is, and what came of it. */
+  getJob(input: { readonly id: string }, options?: CallOptions): Promise<schemas.Job>
+  /** Facts as they are sealed, as server-sent events. */
+  streamEvents(input?: { readonly from?: number | undefined; readonly action?: string | undefined }, options?: CallOptions): Promise<Response>
 }
 
 /** The requests behind the operations. */
@@ -234,5 +272,24 @@ export function operationsOf(call: Caller): Operations {
     exportFacts: (input, options) => call({ method: 'GET', path: '/exports/facts', query: ['format', 'filter'], isStream: true }, input, options),
     listTasks: (input, options) => call({ method: 'GET', path: '/tasks', query: ['after', 'limit', 'fields', 'status'] }, input, options),
     retryTask: (input, options) => call({ method: 'POST', path: '/tasks/{id}/retry' }, input, options),
+    getSession: (options) => call({ method: 'GET', path: '/session' }, {}, options),
+    logIn: (input, options) => call({ method: 'POST', path: '/session' }, input, options),
+    logOut: (options) => call({ method: 'DELETE', path: '/session' }, {}, options),
+    proveAgain: (input, options) => call({ method: 'POST', path: '/session/proof' }, input, options),
+    openSetup: (input, options) => call({ method: 'POST', path: '/setup/offer' }, input, options),
+    finishSetup: (input, options) => call({ method: 'POST', path: '/setup' }, input, options),
+    listOperators: (input, options) => call({ method: 'GET', path: '/operators', query: ['after', 'limit', 'fields'] }, input, options),
+    addOperator: (input, options) => call({ method: 'POST', path: '/operators' }, input, options),
+    getOperator: (input, options) => call({ method: 'GET', path: '/operators/{name}', query: ['fields'] }, input, options),
+    setGrants: (input, options) => call({ method: 'PUT', path: '/operators/{name}/grants' }, input, options),
+    disableOperator: (input, options) => call({ method: 'POST', path: '/operators/{name}/disable' }, input, options),
+    enableOperator: (input, options) => call({ method: 'POST', path: '/operators/{name}/enable' }, input, options),
+    resetOperator: (input, options) => call({ method: 'POST', path: '/operators/{name}/reset' }, input, options),
+    listTokens: (input, options) => call({ method: 'GET', path: '/tokens', query: ['after', 'limit', 'fields', 'operator'] }, input, options),
+    createToken: (input, options) => call({ method: 'POST', path: '/tokens' }, input, options),
+    revokeToken: (input, options) => call({ method: 'DELETE', path: '/tokens/{id}' }, input, options),
+    listJobs: (input, options) => call({ method: 'GET', path: '/jobs', query: ['after', 'limit'] }, input, options),
+    getJob: (input, options) => call({ method: 'GET', path: '/jobs/{id}' }, input, options),
+    streamEvents: (input, options) => call({ method: 'GET', path: '/events', query: ['from', 'action'], isStream: true }, input, options),
   }
 }

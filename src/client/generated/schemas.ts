@@ -92,6 +92,9 @@ export type Forecast = { readonly perWeek: number; readonly weeks: readonly Fore
 
 export type ForecastWeek = { readonly from: string; readonly ends: number; readonly due: number; readonly renewed: number; readonly backlog: number; readonly lapsed: number }
 
+/** A role; for one cohort or one site, or for the whole fleet when both are null. */
+export type Grant = { readonly role: 'viewer' | 'operator' | 'officer' | 'auditor' | 'administrator'; readonly cohort: string | null; readonly site: string | null }
+
 export type Installation = { readonly organization: string; readonly isDemo: boolean; readonly auditKey: string }
 
 export type Issuer = { readonly id: string; readonly kind: string; readonly subject: string; readonly parent: string | null; readonly keyAlgorithm: string; readonly authority: string; readonly keyReference: string; readonly status: 'active' | 'retired' | 'revoked' | 'external' | 'unfinished' | 'expired'; readonly subjectKeyIdentifier: string; readonly notBefore: string; readonly notAfter: string; readonly issuesUntil: string | null; readonly crlShards: number; readonly createdAt: string; readonly leaves: number; readonly firstLeafEnds: string | null; readonly lastLeafEnds: string | null }
@@ -115,11 +118,15 @@ export type NewDevice = { readonly profile: string; readonly cohort?: string | n
 
 export type NewProposal = { readonly kind: string; readonly payload: Readonly<Record<string, unknown>>; readonly why?: string | undefined }
 
+export type NewToken = { readonly id: string; readonly operator: string; readonly name: string; readonly grants: readonly Grant[]; readonly allowsDangerous: boolean; readonly createdAt: string; readonly createdBy: string; readonly expiresAt: string; readonly usedAt: string | null; readonly revokedAt: string | null; readonly token: string }
+
 export type NewTrustAnchor = { readonly name: string; readonly pem: string; readonly deviceIdRule: string; readonly profile?: string | null | undefined }
 
 export type Notification = { readonly id: number; readonly notifier: string; readonly event: string; readonly alert: number | null; readonly status: 'waiting' | 'sent' | 'failed'; readonly attempts: number; readonly detail: string | null; readonly createdAt: string; readonly updatedAt: string }
 
 export type OpenRenewal = { readonly id: number; readonly status: 'planned' | 'triggered' | 'issued' | 'confirmed' | 'retired' | 'escalated' | 'abandoned'; readonly campaignId: string | null }
+
+export type Operator = { readonly name: string; readonly status: 'invited' | 'active' | 'disabled'; readonly grants: readonly Grant[]; readonly hasPassword: boolean; readonly hasTotp: boolean; readonly oidcSubject: string | null; readonly certificateHash: string | null; readonly lockedUntil: string | null; readonly lastLoginAt: string | null; readonly createdAt: string; readonly createdBy: string }
 
 export type OrderedRevocation = { readonly revocation: Revocation | null; readonly proposal: Proposal | null }
 
@@ -162,11 +169,19 @@ export type Revocations = { readonly items: readonly Revocation[] }
 
 export type Revoked = { readonly certificates: readonly { readonly issuer: string; readonly serialNumber: string }[]; readonly deviceState: string | null }
 
+export type Session = { readonly operator: string; readonly kind: 'session' | 'token' | 'certificate'; readonly grants: readonly Grant[]; readonly permissions: readonly ('self' | 'inventory:read' | 'inventory:write' | 'devices:enrol' | 'devices:state' | 'certificates:revoke' | 'renewals:write' | 'campaigns:write' | 'field:write' | 'cases:write' | 'alerts:read' | 'alerts:write' | 'alerts:configure' | 'issuers:write' | 'trust:write' | 'profiles:write' | 'proposals:read' | 'proposals:write' | 'proposals:approve' | 'audit:read' | 'events:read' | 'jobs:read' | 'webhooks:read' | 'webhooks:write' | 'operators:read' | 'operators:write')[]; readonly expiresAt: string | null; readonly isProved: boolean; readonly csrfToken: string | null }
+
+export type SetupLink = { readonly operator: string; readonly token: string | null; readonly expiresAt: string | null }
+
+export type SetupOffer = { readonly operator: string | null; readonly totpSecret: string; readonly totpUri: string; readonly requireTotp: boolean }
+
 export type TargetRetry = { readonly device?: string | undefined; readonly statuses?: readonly ('abandoned' | 'escalated')[] | undefined; readonly reason?: string | undefined }
 
 export type TargetSkip = { readonly device: string; readonly reason?: string | undefined }
 
 export type Task = { readonly id: number; readonly kind: string; readonly key: string | null; readonly status: 'ready' | 'running' | 'done' | 'dead'; readonly attempts: number; readonly runAt: string; readonly lastError: string | null; readonly createdAt: string }
+
+export type Token = { readonly id: string; readonly operator: string; readonly name: string; readonly grants: readonly Grant[]; readonly allowsDangerous: boolean; readonly createdAt: string; readonly createdBy: string; readonly expiresAt: string; readonly usedAt: string | null; readonly revokedAt: string | null }
 
 export type TrustAnchor = { readonly id: string; readonly name: string; readonly subject: string; readonly deviceIdRule: string; readonly profile: string | null; readonly createdAt: string; readonly pem: string }
 
