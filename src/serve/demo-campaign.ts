@@ -34,7 +34,7 @@ export const demoEntries = {
   },
 } as const
 /** Passes often enough to watch. */
-export const demoSettings = { 'renewal.tickInterval': '2s' } as const
+export const demoSettings = { 'renewal.tickInterval': '2s', 'operators.insecurePasswordOnly': true } as const
 
 const id = 'demo'
 const profiles = { factory: 'demo-factory', field: 'demo-valve' }

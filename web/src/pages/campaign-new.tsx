@@ -3,6 +3,7 @@ import type { UseMutationResult } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
 import { useEffect, useState, type FormEvent, type ReactNode } from 'react'
 import { apiPath, send } from '../api/http.ts'
+import { useMay } from '../api/session.tsx'
 import { useAct } from '../api/use-api.ts'
 import { drafts } from '../base/kept.ts'
 import { count, plural, quoted } from '../base/text.ts'
@@ -75,6 +76,15 @@ export function definitionOf(values: Values): Record<string, unknown> {
 const form = 'campaign'
 
 export function CampaignNew(): ReactNode {
+  if (useMay('campaigns:write')) return <Planning />
+  return (
+    <Lead title="Plan a campaign" after="An administrator can give you a role that does.">
+      Your role does not plan campaigns.
+    </Lead>
+  )
+}
+
+function Planning(): ReactNode {
   const [search] = useAddress()
   const navigate = useNavigate()
   const [values, setValues] = useState<Values>(() => ({
