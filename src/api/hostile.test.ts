@@ -8,7 +8,6 @@ import { sampleCertificate, sampleDevice } from '../../test/conformance/store-sa
 import { apiFleet } from '../../test/helpers/api-fleet.ts'
 import { apiRig, grant, type ApiRig } from '../../test/helpers/api-rig.ts'
 import { testEngine, type TestEngine } from '../../test/helpers/app.ts'
-import { roles } from '../engine/operators/permissions.ts'
 import { insertCertificates } from '../store/certificates.ts'
 import { insertDevice } from '../store/devices.ts'
 import { routes } from './routes.ts'
@@ -32,7 +31,8 @@ const evil = [
 
 let rig: TestEngine
 let api: ApiRig
-const everything = roles.map((role) => grant(role))
+/** Together they have every permission. */
+const everything = [grant('officer'), grant('administrator')]
 
 before(async () => {
   rig = await testEngine()
@@ -72,8 +72,8 @@ function assertHarmless(text: string, what: string): void {
     assert.equal(isUnsafeText(line), false, `${what}: ${JSON.stringify(line)}`)
 }
 
-for (const { path, method, examples, operationId } of routes) {
-  if (method !== 'GET') continue
+for (const { path, method, examples, operationId, isEndless } of routes) {
+  if (method !== 'GET' || isEndless === true) continue
   test(`${operationId} gives JSON or a file, and nothing in it acts`, async () => {
     for (const { params = {}, query = {} } of examples) {
       const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(params[name] ?? ''))
