@@ -175,6 +175,7 @@ export const revocationRoutes: readonly Route[] = [
       'Revokes what many devices hold; where the policy asks for it, a proposal that somebody else must allow',
     permission: 'certificates:revoke',
     scope: 'fleet',
+    stepUp: true,
     status: 202,
     body: object(
       {

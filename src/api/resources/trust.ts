@@ -115,6 +115,7 @@ export const trustRoutes: readonly Route[] = [
     summary: 'Trusts the CA of a manufacturer',
     permission: 'trust:write',
     scope: 'fleet',
+    stepUp: true,
     status: 201,
     body: object(
       {
@@ -154,6 +155,7 @@ export const trustRoutes: readonly Route[] = [
     summary: 'Trusts it no more; devices that it let in keep their certificates',
     permission: 'trust:write',
     scope: 'fleet',
+    stepUp: true,
     params: { id: Type.String({ minLength: 1, maxLength: 64 }) },
     examples: [{ summary: 'The manufacturer of before', params: { id: '58b2023c54b56802' } }],
     async handler({ engine, params, actor }) {
