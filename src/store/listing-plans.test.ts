@@ -12,10 +12,7 @@ import { listDevicesBy } from './device-listing.ts'
 import { kyselyOn, SqliteConnection } from './dialects/sqlite.ts'
 import { listFactsBy } from './fact-listing.ts'
 import type { ListRequest } from './listing.ts'
-import { foundation } from './migrations/0001-foundation.ts'
-import { renewals } from './migrations/0002-renewals.ts'
-import { forgetting } from './migrations/0006-forgetting.ts'
-import { listing } from './migrations/0012-listing.ts'
+import { schemaStatements } from './migrations.ts'
 import { listRenewalsBy } from './renewal-listing.ts'
 import type { Db, Queries, Schema } from './schema.ts'
 
@@ -29,8 +26,7 @@ class Recording extends SqliteConnection {
 }
 
 const database = new DatabaseSync(':memory:')
-const schema = [foundation, renewals, forgetting, listing]
-for (const statement of schema.flatMap((part) => part('sqlite'))) database.exec(statement)
+for (const statement of schemaStatements('sqlite')) database.exec(statement)
 const connection = new Recording(database, {
   isReadOnly: false,
   gate: () => null,

@@ -25,8 +25,7 @@ import {
   type CrlRecord,
 } from './crls.ts'
 import { listCertificates } from './inventory.ts'
-import { foundation } from './migrations/0001-foundation.ts'
-import { revocation } from './migrations/0004-revocation.ts'
+import { schemaStatements } from './migrations.ts'
 import type { Store } from './open.ts'
 import {
   findDueRevocationBatch,
@@ -193,7 +192,7 @@ forEachStore((name, open) => {
       }
       assert.equal(texts.size, 2)
       const database = new DatabaseSync(':memory:')
-      for (const statement of [...foundation('sqlite'), ...revocation('sqlite')]) database.exec(statement)
+      for (const statement of schemaStatements('sqlite')) database.exec(statement)
       for (const text of texts) {
         const plan = database.prepare(`explain query plan ${text}`).all()
         const steps = plan.map(({ detail }) => String(detail)).join('\n')

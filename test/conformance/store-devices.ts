@@ -60,6 +60,9 @@ export function deviceConformance(open: StoreOpener): void {
     assert.deepEqual(await rolledUp(store), { 'devices.quarantined': 1 })
   })
 
+  // closer together than two visits are
+  const noVisits = { gaps: 0, usualGapMs: 0, longestGapMs: 0 }
+
   test('last-seen only moves forward, in one batch and across batches', async () => {
     const store = await open()
     const [a, b] = [sampleDevice(1).id, sampleDevice(2).id]
@@ -80,8 +83,8 @@ export function deviceConformance(open: StoreOpener): void {
     assert.deepEqual(
       await findLastSeen(store.db, [a, b, 'none' as DeviceId]),
       new Map([
-        [a, { at: start + 5, certificateId: one }],
-        [b, { at: start + 2, certificateId: two }],
+        [a, { at: start + 5, certificateId: one, ...noVisits }],
+        [b, { at: start + 2, certificateId: two, ...noVisits }],
       ]),
     )
     assert.deepEqual(
@@ -92,6 +95,10 @@ export function deviceConformance(open: StoreOpener): void {
       ]),
     )
     await store.transaction((tx) => recordLastSeen(tx, [{ deviceId: a, certificateId: null, at: start + 6 }]))
-    assert.deepEqual((await findLastSeen(store.db, [a])).get(a), { at: start + 6, certificateId: one })
+    assert.deepEqual((await findLastSeen(store.db, [a])).get(a), {
+      at: start + 6,
+      certificateId: one,
+      ...noVisits,
+    })
   })
 }

@@ -86,6 +86,19 @@ forEachEngine((start) => {
     assert.equal(model.sent, 3)
   })
 
+  test('a jump of the clock between a tick and its triggers: none leaves until it is put right', async () => {
+    for (const years of [10, -10]) {
+      const model = await RenewalModel.start(await start(RenewalModel.options))
+      await model.run({ kind: 'kill', at: 'stepped', hits: 2 })
+      assert.equal(model.sent, 1)
+      await model.run({ kind: 'jump', years })
+      assert.equal(model.sent, 1)
+      await model.run({ kind: 'pass', hours: 1 })
+      await model.check()
+      assert.equal(model.sent, 3)
+    }
+  })
+
   test('each point of a tick: a kill, a restart, and all goes on where it was', async () => {
     for (const at of tickPoints) {
       const model = await RenewalModel.start(await start(RenewalModel.options))

@@ -16,6 +16,7 @@ import { deleteTasks, hasDueTask, triggerSubjects, type TriggerSubject } from '.
 import type { Engine } from '../context.ts'
 import type { Job, JobResult } from '../jobs.ts'
 import { triggerKinds, type Trigger, type TriggerChannel, type TriggerKind } from '../ports.ts'
+import { checkClock } from '../renewals/clock-guard.ts'
 import { connectivityOf } from '../renewals/renewal-events.ts'
 import { nextLook } from '../renewals/renewal-step.ts'
 import { obstacleOf } from '../renewals/renewals.ts'
@@ -52,6 +53,8 @@ export async function sendTriggers(
   // its link may come yet: what waits stays
   if (!channel || signal.aborted) return { worked: 0 }
   if (!(await hasDueTask(engine.store.db, triggerTaskKind(kind), now))) return { worked: 0 }
+  // what was decided before a jump of the clock is not sent after it: certificates would seem to have ended
+  if (!(await checkClock(engine, now)).isTrusted) return { worked: 0 }
   const limit = Math.min(claimed, channel.parallel * 16)
   const tasks = await engine.store.transaction((tx) =>
     claimTasks(tx, { kinds: [triggerTaskKind(kind)], now, limit, lockMs }),
