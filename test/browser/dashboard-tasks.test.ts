@@ -73,6 +73,8 @@ suite('dashboard', { skip, timeout: 600_000 }, () => {
     await page.keyboard.press('g')
     await page.keyboard.press('d')
     await page.waitForURL('**/devices')
+    // the address is there before the page: a key would open the palette instead
+    await page.locator('main [data-find]').waitFor()
     await page.keyboard.press('/')
     await page.keyboard.type('site=graz')
     await page.keyboard.press('Enter')
