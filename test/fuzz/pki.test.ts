@@ -16,7 +16,7 @@ import { certsOnly, parseCertsOnly } from '../../src/pki/cms.ts'
 import { encodeCsrAttributes, parseCsrAttributes } from '../../src/pki/csr-attributes.ts'
 import { parseCsr, verifyCsr } from '../../src/pki/csr.ts'
 import { type DerNode, readDer } from '../../src/pki/der.ts'
-import { readInteger, readOid } from '../../src/pki/der-values.ts'
+import { readOid } from '../../src/pki/der-values.ts'
 import * as write from '../../src/pki/der-writer.ts'
 import { encodeExtensions } from '../../src/pki/extensions.ts'
 import { encodeGeneralNames, parseGeneralNames } from '../../src/pki/general-name.ts'
@@ -71,9 +71,14 @@ function canonical(node: DerNode): Uint8Array {
   }
   if (node.tag === 16) return write.sequence(...node.children.map(canonical))
   if (node.tag === 17) return write.setOf(...node.children.map(canonical))
-  if (node.tag === 2) return write.integer(readInteger(node, 'x'))
+  if (node.tag === 2) return write.integer(numberOf(node.content))
   if (node.tag === 6) return write.oid(readOid(node, 'x'))
   return node.raw
+}
+
+/** Of any length: the reader of DER has no limit for a number, only those who ask for its value have. */
+function numberOf(content: Uint8Array): bigint {
+  return BigInt.asIntN(content.length * 8, BigInt(`0x${toHex(content)}`))
 }
 
 /** Seven bits an octet, all but the last marked. */
