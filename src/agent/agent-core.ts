@@ -30,6 +30,7 @@ import type {
 import { checkCredential } from './agent-trust.ts'
 import type { CredentialSlots, StoredCredential } from './credential-slots.ts'
 import type { Keystore, Slot } from './keystore.ts'
+import type { TlsIdentity } from './tls-key.ts'
 
 export interface AgentEvent {
   readonly level: 'info' | 'warn'
@@ -109,12 +110,14 @@ export class AgentCore {
 
   async bearerOf(slot: Slot, credential: StoredCredential | null): Promise<CertificateBearer> {
     assert(credential, 'a slot that is used holds a certificate')
-    return await this.bearerWith(slot, [credential.certificate.der, ...credential.intermediates])
+    const bearer = await this.bearerWith(slot, [credential.certificate.der, ...credential.intermediates])
+    shown.set(bearer.identity, credential.certificate)
+    return bearer
   }
 
   /** @param chain DER, leaf first; it fits the key in the slot */
   async bearerWith(slot: Slot, chain: readonly Uint8Array[]): Promise<CertificateBearer> {
-    const chainPem = chain.map((der) => encodePem('CERTIFICATE', der)).join('')
+    const chainPem = chain.map(pemOf).join('')
     return {
       kind: 'certificate',
       identity: { chainPem, ...(await this.parts.keystore.tls(slot)) },
@@ -219,12 +222,46 @@ export function contentOf({
   certificate,
   intermediates,
 }: StoredCredential): Pick<CheckInput, 'certificate' | 'candidates'> {
-  return { certificate, candidates: intermediates.map((der) => parseCertificate(der)) }
+  return { certificate, candidates: intermediates.map(issuerOf) }
 }
 
 /** The certificate that a bearer shows. */
 export function leafOf({ identity }: CertificateBearer): Certificate {
+  return shownBy(identity)
+}
+
+/** What was read from the storage is not read from the PEM again. */
+const shown = new WeakMap<TlsIdentity, Certificate>()
+
+export function shownBy(identity: TlsIdentity): Certificate {
+  const known = shown.get(identity)
+  if (known) return known
   const [leaf] = decodePem(identity.chainPem)
   assert(leaf, 'a bearer shows a certificate')
   return parseCertificate(leaf.der)
+}
+
+const pems = new WeakMap<Uint8Array, string>()
+
+/** A renewal shows the same chain in each of its exchanges. */
+function pemOf(der: Uint8Array): string {
+  let pem = pems.get(der)
+  if (pem === undefined) pems.set(der, (pem = encodePem('CERTIFICATE', der)))
+  return pem
+}
+
+/** By their bytes. Bounded: a device knows few CAs, and they come with each answer. */
+const issuers = new Map<string, Certificate>()
+const mostIssuers = 16
+
+/** A CA certificate; one that has come before is not read anew. @throws Refusal `malformed` */
+export function issuerOf(der: Uint8Array): Certificate {
+  const bytes = Buffer.from(der.buffer, der.byteOffset, der.byteLength).toString('latin1')
+  let issuer = issuers.get(bytes)
+  if (!issuer) {
+    issuer = parseCertificate(der)
+    if (issuers.size >= mostIssuers) issuers.clear()
+    issuers.set(bytes, issuer)
+  }
+  return issuer
 }

@@ -3,7 +3,7 @@ import { assert, Refusal } from '../base/errors.ts'
 import { minuteMs, type Instant } from '../base/clock.ts'
 import { fraction } from '../base/random.ts'
 import { parseCertificate } from '../pki/certificate.ts'
-import { contentOf, done, type AgentCore, type StepResult } from './agent-core.ts'
+import { contentOf, done, issuerOf, type AgentCore, type StepResult } from './agent-core.ts'
 import { firstHintMs, noMemory, withAttempt, type AgentMemory } from './agent-memory.ts'
 import { buildRequest } from './agent-request.ts'
 import { activeCredential, predecessor, summonedBy, type AgentState, type Step } from './agent-state.ts'
@@ -156,7 +156,7 @@ export async function storeChecked(
   { state, memory, leaf, issuers }: Received & { readonly issuers: readonly Uint8Array[] },
 ): Promise<StoredCredential> {
   const { credentials } = core.parts
-  const candidates = issuers.map((der) => parseCertificate(der))
+  const candidates = issuers.map(issuerOf)
   const certificate = parseCertificate(leaf)
   const chain = await core.check(slot, { state, memory, certificate, candidates })
   await credentials.saveCertificate(slot, [leaf, ...chain.map(({ der }) => der)])

@@ -24,8 +24,12 @@ import { World } from './world.ts'
 
 /** Fleets up to this size are checked device by device, each day. */
 const exactDevices = 2_000
-/** Fleets from this size on have their devices in a thread of their own, and their storages in a file. */
-const threadDevices = 5_000
+/** Fleets from this size on have their database and the storages of their devices in files. */
+const fileDevices = 5_000
+/** Fleets from this size on have their devices in a thread of their own: below, it waits more than it works. */
+const threadDevices = 100_000
+/** Page cache of the database: all of it in small fleets, and then what memory allows. */
+const cache = { deviceKb: 6, mostKb: 1024 * 1024 }
 /** Resident memory of a run: what is there without a device, and for each. */
 const memory = { baseBytes: 400 * 2 ** 20, deviceBytes: 700 }
 
@@ -47,6 +51,9 @@ export interface SimulateOptions {
   readonly directory?: string
   readonly signal?: AbortSignal
   readonly onProgress?: (progress: Progress) => void
+  /** In place of what is the best for a fleet of its size: from how many devices on. */
+  readonly fileDevices?: number
+  readonly threadDevices?: number
   /** Without its comparisons. */
   readonly isAlone?: boolean
 }
@@ -104,13 +111,14 @@ async function simulateOne(
 ): Promise<OneRun> {
   const { scenario, seed } = options
   const { devices } = scenario.values
-  const isBig = devices >= threadDevices
+  const isBig = devices >= (options.fileDevices ?? fileDevices)
   const directory = await mkdtemp(join(options.directory ?? tmpdir(), 'perennial-sim-'))
   const database = join(directory, 'perennial.db')
   const store = await openStore({
     url: `sqlite:${isBig ? database : ':memory:'}`,
     synchronous: 'off',
     isExclusive: isBig,
+    cacheKb: Math.min(cache.mostKb, Math.max(64 * 1024, devices * cache.deviceKb)),
   })
   const watch = watchCost()
   try {
@@ -119,7 +127,7 @@ async function simulateOne(
       scenario,
       seed,
       store,
-      host: (plan) => openHost(plan, isBig),
+      host: (plan) => openHost(plan, devices >= (options.threadDevices ?? threadDevices)),
       shelfFile: isBig ? join(directory, 'devices.bin') : null,
       isExact,
       onTold: (told) => invariants.told(told),

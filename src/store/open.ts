@@ -40,9 +40,12 @@ export interface StoreOptions {
   readonly synchronous?: 'full' | 'off'
   /**
    * For the first load of a big fleet: no other process may have the file open, which is refused with `store-busy` when
-   * one has, and a transaction of gigabytes is written once instead of twice. SQLite only.
+   * one has, and a transaction of gigabytes is written once instead of twice. With `synchronous: 'off'` what a rollback needs
+   * is kept in memory: the file is of no use when the process dies. SQLite only.
    */
   readonly isExclusive?: boolean
+  /** Page cache, kB; default 48 MB. SQLite only. */
+  readonly cacheKb?: number
 }
 
 export interface StoreParts {
@@ -51,6 +54,8 @@ export interface StoreParts {
   readonly log: Log
   readonly synchronous: 'full' | 'off'
   readonly isExclusive: boolean
+  /** Null: the default. */
+  readonly cacheKb: number | null
 }
 
 /** Opens the database, creating an empty SQLite file when there is none. The schema is left alone: see `migrate`. */
@@ -72,6 +77,7 @@ async function open({ url, ...given }: StoreOptions): Promise<Store> {
     log: given.log ?? silentLog,
     synchronous: given.synchronous ?? 'full',
     isExclusive: given.isExclusive ?? false,
+    cacheKb: given.cacheKb ?? null,
   }
   if (url.startsWith('sqlite:')) return openSqliteStore(url.slice('sqlite:'.length), parts)
   if (/^postgres(ql)?:\/\//.test(url)) return openPostgresStore(url, parts)

@@ -216,27 +216,7 @@ export type RenewalChange = Partial<
   >
 >
 
-type Changed = Pick<
-  RenewalRow,
-  | 'id'
-  | 'status'
-  | 'climb'
-  | 'rung'
-  | 'attempt'
-  | 'next_at'
-  | 'new_certificate_id'
-  | 'triggered_at'
-  | 'issued_at'
-  | 'delivered_at'
-  | 'stored_at'
-  | 'confirmed_at'
-  | 'ended_at'
-  | 'reason'
-  | 'assignee'
->
-
 const changedNumbers = [
-  'id',
   'climb',
   'rung',
   'attempt',
@@ -250,23 +230,48 @@ const changedNumbers = [
   'ended_at',
 ] as const
 const changedTexts = ['status', 'reason', 'assignee'] as const
+const changedNames = [...changedNumbers, ...changedTexts]
+type ChangedName = (typeof changedNames)[number]
+type Changed = Pick<RenewalRow, 'id' | ChangedName>
 
-// Many rows in one statement: a pass changes tens of thousands. Index: the primary key.
-const updateMany = preparedRows<Changed, never>((db, rows) => {
-  // both engines call the columns of VALUES column1, column2; the casts tell PostgreSQL their types
-  const values = rows.map((row) => {
-    const numbers = changedNumbers.map((name) => sql`cast(${row[name]} as bigint)`)
-    const texts = changedTexts.map((name) => sql`cast(${row[name]} as text)`)
-    return sql`(${sql.join([...numbers, ...texts])})`
+/**
+ * Many rows in one statement: a pass changes tens of thousands. Index: the primary key. Only the columns that change are
+ * named: SQLite writes the entry of a row in every index that has a column of the list, whether or not it differs.
+ */
+function updateOf(names: readonly ChangedName[]): (tx: Tx, rows: readonly Changed[]) => Promise<unknown> {
+  return preparedRows<Changed, never>((db, rows) => {
+    const [only] = rows
+    if (only && rows.length === 1) {
+      const own = Object.fromEntries(names.map((name) => [name, only[name]]))
+      return db.updateTable('renewals').set(own).where('id', '=', only.id)
+    }
+    // both engines call the columns of VALUES column1, column2; the casts tell PostgreSQL their types
+    const values = rows.map((row) => {
+      const typed = names.map((name) => sql`cast(${row[name]} as ${isText(name) ? sql`text` : sql`bigint`})`)
+      return sql`(${sql.join([sql`cast(${row.id} as bigint)`, ...typed])})`
+    })
+    const sets = names.map((name, at) => [name, sql`${sql.ref(`changed.column${at + 2}`)}`] as const)
+    return db
+      .updateTable('renewals')
+      .from(sql<{ column1: number }>`(values ${sql.join(values)})`.as('changed'))
+      .set(Object.fromEntries(sets))
+      .whereRef('renewals.id', '=', 'changed.column1')
   })
-  const names = [...changedNumbers, ...changedTexts]
-  const sets = names.map((name, at) => [name, sql`${sql.ref(`changed.column${at + 1}`)}`] as const)
-  return db
-    .updateTable('renewals')
-    .from(sql<{ column1: number }>`(values ${sql.join(values)})`.as('changed'))
-    .set(Object.fromEntries(sets.filter(([name]) => name !== 'id')))
-    .whereRef('renewals.id', '=', 'changed.column1')
-})
+}
+
+function isText(name: ChangedName): boolean {
+  return changedTexts.some((text) => text === name)
+}
+
+/** By the columns that change: a few sets of them, one for each kind of step. */
+const updates = new Map<string, ReturnType<typeof updateOf>>()
+
+function updateFor(names: readonly ChangedName[]): ReturnType<typeof updateOf> {
+  const key = names.join(' ')
+  let update = updates.get(key)
+  if (!update) updates.set(key, (update = updateOf(names)))
+  return update
+}
 
 /**
  * Moves renewals that the unit holds (`lock…`, `dueRenewals`).
@@ -277,6 +282,7 @@ export async function updateRenewals(
   changes: readonly { readonly before: RenewalRecord; readonly change: RenewalChange }[],
 ): Promise<void> {
   const end = unitEndOf(tx)
+  const differing = new Set<ChangedName>()
   const rows = changes.map(({ before, change }) => {
     const after = { ...before, ...change }
     if (after.status !== before.status) {
@@ -284,9 +290,12 @@ export async function updateRenewals(
       end.add(renewalCounter(before, after.status), 1)
     }
     for (const [name, delta] of flowChanges(before, after)) end.add(name, delta)
-    return toChanged(after)
+    const [old, row] = [toChanged(before), toChanged(after)]
+    for (const name of changedNames) if (row[name] !== old[name]) differing.add(name)
+    return row
   })
-  await updateMany(tx, rows)
+  const names = changedNames.filter((name) => differing.has(name))
+  if (names.length > 0) await updateFor(names)(tx, rows)
 }
 
 /** One of them. */

@@ -22,7 +22,7 @@ import type { Store, StoreParts } from './open.ts'
 import type { Schema } from './schema.ts'
 import { TransactionGuard } from './transaction.ts'
 
-const cacheKb = 48 * 1024
+const defaultCacheKb = 48 * 1024
 /** A backup reads every page once. */
 const backupCacheKb = 1024
 
@@ -31,7 +31,7 @@ export async function openSqliteStore(path: string, parts: StoreParts): Promise<
   const isAlone = isMemory || parts.isExclusive
   const guard = new TransactionGuard()
   const file = { path, synchronous: parts.synchronous, isExclusive: parts.isExclusive && !isMemory }
-  const database = await opened({ ...file, cacheKb, isReader: false }, parts)
+  const database = await opened({ ...file, cacheKb: parts.cacheKb ?? defaultCacheKb, isReader: false }, parts)
 
   const writing = new SqliteConnection(database, {
     isReadOnly: false,

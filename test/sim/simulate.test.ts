@@ -47,6 +47,18 @@ test('the same seed is the same history, another seed another one', async () => 
   assert.notEqual(await hash('two'), first)
 })
 
+test('the devices in a thread of their own, and their storages in a file, make the same history', async () => {
+  const scenario = await smallScenario({ ...faults, 'network.twice': 0.2 })
+  const hash = async (place: { readonly fileDevices?: number; readonly threadDevices?: number }) => {
+    const { runs } = await simulate({ scenario, seed: 'places', ...place })
+    assert.deepEqual(runs[0]?.invariants.violations, [])
+    return runs[0]?.historyHash
+  }
+  const here = await hash({})
+  assert.equal(await hash({ threadDevices: 1 }), here)
+  assert.equal(await hash({ threadDevices: 1, fileDevices: 1 }), here)
+})
+
 test('a run that is stopped says so, and has what was measured until then', async () => {
   const stop = new AbortController()
   const { runs, partial } = await simulate({

@@ -6,13 +6,13 @@
 import { assert, Refusal } from '../../base/errors.ts'
 import type { Clock, Instant } from '../../base/clock.ts'
 import { Agent } from '../../agent/agent.ts'
+import { shownBy } from '../../agent/agent-core.ts'
 import { parseAnchors } from '../../agent/agent-trust.ts'
 import type { Answer, Exchange } from '../../agent/est-exchange.ts'
 import { EstTransport } from '../../agent/est-transport.ts'
 import { activeCredential, nextStep, type AgentState } from '../../agent/agent-state.ts'
 import { slots } from '../../agent/keystore.ts'
 import { parseCertificate, type Certificate } from '../../pki/certificate.ts'
-import { decodePem } from '../../pki/pem.ts'
 import { about, chance, quickRandom } from '../chance.ts'
 import { createFactory, deviceIdOf, type Factory, type Produced } from './factory.ts'
 import { Flash, flashCredentials, flashInbox, flashKeystore, flashMemory, PowerCut } from './flash.ts'
@@ -204,14 +204,13 @@ export class DeviceHost implements Host {
 
   async #exchange(group: Group, wake: number, exchange: Exchange): Promise<Answer> {
     const { url, method, headers, body, identity } = exchange
-    const [leaf] = identity === null ? [] : decodePem(identity.chainPem)
     const answer = await group.ask({
       wake,
       method,
       path: url.pathname,
       contentType: headers['Content-Type'] ?? null,
       body,
-      certificate: leaf?.der ?? null,
+      certificate: identity === null ? null : shownBy(identity).der,
     })
     if (answer === null) throw new Refusal('server-unreachable', 'no answer from the server')
     return { status: answer.status, headers: answer.headers, body: Buffer.from(answer.body) }

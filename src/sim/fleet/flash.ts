@@ -4,11 +4,12 @@
  */
 import { createPrivateKey, type KeyObject } from 'node:crypto'
 import { equalBytes, sha256Hex } from '../../base/bytes.ts'
-import { assert } from '../../base/errors.ts'
+import { assert, InvariantError } from '../../base/errors.ts'
 import { emptyInbox, type Inbox, type InboxState } from '../../agent/agent-inbox.ts'
 import { noMemory, type AgentMemory, type MemoryFile } from '../../agent/agent-memory.ts'
 import type { Credentials, CredentialSlots, SlotState } from '../../agent/credential-slots.ts'
 import type { Keystore, Slot } from '../../agent/keystore.ts'
+import type { TlsConnector } from '../../agent/tls-key.ts'
 import { parseCertificate, type Certificate } from '../../pki/certificate.ts'
 import { parseCsr, type Csr } from '../../pki/csr.ts'
 import { generateKeyPair, parsePublicKey } from '../../pki/key.ts'
@@ -107,17 +108,13 @@ export function flashKeystore(flash: Flash): Keystore {
       const algorithm = defaultSignatureAlgorithm(parsePublicKey(key.spki).algorithm)
       return { algorithm, signature: signData(privateKeyOf(key), algorithm, data) }
     },
-    async tls(slot) {
-      const { key } = flash.slots[slot]
-      assert(key, `slot ${slot} holds a key`)
-      // nobody does TLS here: made when somebody asks
-      return {
-        get key() {
-          return privateKeyOf(key)
-        },
-      }
-    },
+    tls: async () => ({ tls: noTls }),
   }
+}
+
+/** A device shows its certificate, and the handshake is not made. */
+const noTls: TlsConnector = {
+  connect: () => Promise.reject(new InvariantError('nobody does TLS in a simulation')),
 }
 
 /** Offset of the point in the SubjectPublicKeyInfo of a P-256 key. */

@@ -36,6 +36,8 @@ class ThreadHost implements Host {
     this.#worker = new Worker(new URL('host-worker.ts', import.meta.url), {
       workerData,
       transferList: [port2],
+      // what an exchange leaves behind is garbage soon
+      resourceLimits: { maxYoungGenerationSizeMb: 64 },
     })
     this.#worker.on('message', (reply: ThreadReply) => this.#replied(reply))
     this.#worker.on('error', (error: Error) => this.#failed(error))

@@ -38,7 +38,7 @@ export function openSqlite({ path, synchronous, cacheKb, isReader, isExclusive }
   // busy_timeout 0: waiting inside SQLite would stop the event loop, so the caller waits and repeats
   const database = new DatabaseSync(path, { timeout: 0, enableForeignKeyConstraints: true })
   try {
-    if (isExclusive) takeAlone(database)
+    if (isExclusive) takeAlone(database, synchronous === 'off' ? 'memory' : 'delete')
     else if (!isReader && path !== ':memory:') database.exec('pragma journal_mode = wal')
     database.exec(`pragma synchronous = ${synchronous}`)
     database.exec(`pragma wal_autocheckpoint = ${walPages}`)
@@ -52,9 +52,9 @@ export function openSqlite({ path, synchronous, cacheKb, isReader, isExclusive }
 }
 
 /** Throws SQLITE_BUSY when somebody else has the file open. */
-function takeAlone(database: DatabaseSync): void {
+function takeAlone(database: DatabaseSync, journal: 'memory' | 'delete'): void {
   database.exec('pragma locking_mode = exclusive')
-  database.exec('pragma journal_mode = delete')
+  database.exec(`pragma journal_mode = ${journal}`)
   // the lock is taken by the first write
   database.exec('begin exclusive; commit')
 }
