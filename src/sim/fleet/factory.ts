@@ -2,8 +2,7 @@
  * The factory: devices with a real key and a certificate that a CA of the installation really signed, as the bulk import of
  * a fleet finds them. Also runs in a worker thread, which is why it is given the CA's key.
  */
-import { createECDH, createPrivateKey } from 'node:crypto'
-import { concatBytes, fromHex } from '../../base/bytes.ts'
+import { createPrivateKey } from 'node:crypto'
 import { assert } from '../../base/errors.ts'
 import { dayMs, secondMs, type Instant } from '../../base/clock.ts'
 import type { DeviceId, IssuerId, SerialNumber } from '../../base/id.ts'
@@ -22,6 +21,7 @@ import { about, chance, quickRandom } from '../chance.ts'
 import type { ParameterValues } from '../parameters.ts'
 import type { CopiedFleet } from './copied-fleet.ts'
 import type { HeldKey } from './flash.ts'
+import { generateP256 } from './p256.ts'
 
 export interface FactoryPlan {
   readonly seed: number
@@ -68,11 +68,9 @@ export function createFactory(plan: FactoryPlan): Factory {
   const { seed, settings } = plan
   const issuer = materialOf(plan.issuer)
   const issuerKey = createPrivateKey({ key: Buffer.from(plan.issuerKey), format: 'der', type: 'pkcs8' })
-  const pair = createECDH('prime256v1')
   return {
     make(device) {
-      const point = pair.generateKeys()
-      const spki = concatBytes(spkiPrefix, point)
+      const { spki, scalar } = generateP256()
       const key = parsePublicKey(spki)
       const issuedAt = producedAt(plan, device)
       const draft = draftDeviceCertificate({
@@ -100,7 +98,7 @@ export function createFactory(plan: FactoryPlan): Factory {
           crlShard,
           der,
         },
-        key: { spki, spkiHash: key.spkiHash, privateKey: pair.getPrivateKey().toString('base64url') },
+        key: { spki, spkiHash: key.spkiHash, privateKey: scalar },
       }
     },
   }
@@ -118,8 +116,6 @@ function serialRandom(seed: number, device: number): Random {
     },
   }
 }
-
-const spkiPrefix = fromHex('3059301306072a8648ce3d020106082a8648ce3d030107034200') as Uint8Array
 
 function materialOf(record: IssuerRecord): IssuerMaterial {
   assert(record.certificate, 'the issuer has its certificate')

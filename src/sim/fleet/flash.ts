@@ -2,7 +2,7 @@
  * The storage of one simulated device: what the files of the agent would hold, already read. Each method is one atomic write,
  * as it is on a real device, and may be the one at which the power fails.
  */
-import { createPrivateKey, type KeyObject } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
 import { equalBytes, sha256Hex } from '../../base/bytes.ts'
 import { assert, InvariantError } from '../../base/errors.ts'
 import { emptyInbox, type Inbox, type InboxState } from '../../agent/agent-inbox.ts'
@@ -12,8 +12,9 @@ import type { Keystore, Slot } from '../../agent/keystore.ts'
 import type { TlsConnector } from '../../agent/tls-key.ts'
 import { parseCertificate, type Certificate } from '../../pki/certificate.ts'
 import { parseCsr, type Csr } from '../../pki/csr.ts'
-import { generateKeyPair, parsePublicKey } from '../../pki/key.ts'
+import { parsePublicKey } from '../../pki/key.ts'
 import { defaultSignatureAlgorithm, signData } from '../../pki/signature.ts'
+import { generateP256, privateKeyFrom } from './p256.ts'
 
 /** The device is off: nothing after this write has happened. */
 export class PowerCut extends Error {}
@@ -93,7 +94,8 @@ export function flashKeystore(flash: Flash): Keystore {
   return {
     kind: 'simulated',
     async create(slot, algorithm) {
-      const { privateKey, spki } = generateKeyPair(algorithm)
+      assert(algorithm === 'ec-p256', 'simulated devices have P-256 keys')
+      const { privateKey, spki } = generateP256()
       const key = { spki, spkiHash: sha256Hex(spki), privateKey }
       flash.write(
         () => void (flash.slots[slot] = { ...emptySlot(), key }),
@@ -117,15 +119,8 @@ const noTls: TlsConnector = {
   connect: () => Promise.reject(new InvariantError('nobody does TLS in a simulation')),
 }
 
-/** Offset of the point in the SubjectPublicKeyInfo of a P-256 key. */
-const pointAt = 27
-
 function privateKeyOf(key: HeldKey): KeyObject {
-  if (typeof key.privateKey !== 'string') return key.privateKey
-  const point = Buffer.from(key.spki.subarray(pointAt))
-  const [x, y] = [point.subarray(0, 32).toString('base64url'), point.subarray(32).toString('base64url')]
-  const jwk = { kty: 'EC', crv: 'P-256', x, y, d: key.privateKey }
-  key.privateKey = createPrivateKey({ key: jwk, format: 'jwk' })
+  if (typeof key.privateKey === 'string') key.privateKey = privateKeyFrom(key.spki, key.privateKey)
   return key.privateKey
 }
 
