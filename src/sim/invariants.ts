@@ -5,7 +5,6 @@
  */
 import { fromBase64, sha256Hex } from '../base/bytes.ts'
 import { iso, type Instant } from '../base/clock.ts'
-import type { DeviceId } from '../base/id.ts'
 import { verifyAuditLog } from '../engine/audit/audit-verify.ts'
 import { brakeVerdict } from '../engine/campaigns/campaign-brakes.ts'
 import { toCampaign } from '../engine/campaigns/campaign-record.ts'
@@ -17,7 +16,7 @@ import { findCampaign } from '../store/campaigns.ts'
 import type { CertificateRecord } from '../store/certificate-record.ts'
 import { lastCrlNumber } from '../store/crls.ts'
 import { findDevice } from '../store/devices.ts'
-import { findBySerial, listCertificates } from '../store/inventory.ts'
+import { findBySerial, standingsOf, type Standing } from '../store/inventory.ts'
 import { countersOfCampaign, listRenewals } from '../store/renewal-lists.ts'
 import { renewalStatuses } from '../store/renewal-record.ts'
 import { deviceIdOf } from './fleet/factory.ts'
@@ -30,6 +29,8 @@ import type { World } from './world.ts'
 const mostViolations = 20
 /** Devices of a big fleet that are looked at in one check. */
 const sample = 50
+/** Devices that are read at once. */
+const chunk = 500
 /** In one check of so many, the targets are read one by one. */
 const eachTarget = 8
 
@@ -134,14 +135,17 @@ export class Invariants {
     for (let n = 0; n < Math.min(devices, sample); n++) some.add((this.#turn + n * 7919) % devices)
     this.#turn = (this.#turn + sample * 7919) % devices
     this.#touched.clear()
-    for (const device of some) await this.#device(device)
+    await this.#devices([...some])
   }
 
   /** Every device of a small fleet. */
   async checkAll(): Promise<void> {
     await this.#targetsConserved(true)
     if (this.depth !== 'every device') return
-    for (let device = 0; device < this.#world.ledger.devices; device++) await this.#device(device)
+    const { devices } = this.#world.ledger
+    for (let from = 0; from < devices; from += chunk) {
+      await this.#devices(Array.from({ length: Math.min(chunk, devices - from) }, (_, n) => from + n))
+    }
   }
 
   /** At the end: the audit log against itself and against the inventory. */
@@ -226,10 +230,14 @@ export class Invariants {
     }
   }
 
-  async #device(device: number): Promise<void> {
+  async #devices(devices: readonly number[]): Promise<void> {
+    const standings = await standingsOf(this.#world.store.db, devices.map(deviceIdOf))
+    for (const device of devices) await this.#device(device, standings.get(deviceIdOf(device)) ?? [])
+  }
+
+  async #device(device: number, rows: readonly Standing[]): Promise<void> {
     const { store, ledger } = this.#world
     const id = deviceIdOf(device)
-    const { rows } = await listCertificates(store.db, { filter: { deviceId: id as DeviceId }, limit: 1_000 })
     const live = rows.filter(({ status }) => status === 'issued' || status === 'confirmed')
     const unused = live.filter(({ status, predecessorId }) => status === 'issued' && predecessorId !== null)
     const replaced = unused.map(({ predecessorId }) => predecessorId)
@@ -246,11 +254,7 @@ export class Invariants {
   }
 
   /** No device loses its last working credential by what we do. */
-  #hasSomething(
-    device: number,
-    rows: readonly CertificateRecord[],
-    live: readonly CertificateRecord[],
-  ): void {
+  #hasSomething(device: number, rows: readonly Standing[], live: readonly Standing[]): void {
     if (live.length === 0) return this.found(`${deviceIdOf(device)} has no live certificate`)
     const held = this.#held.get(device)
     if (held === undefined || held.length === 0) return

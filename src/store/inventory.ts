@@ -1,5 +1,6 @@
 /** Look-ups and lists over the inventory of certificates. */
 import { sql, type SelectQueryBuilder } from 'kysely'
+import { toHex } from '../base/bytes.ts'
 import type { Instant } from '../base/clock.ts'
 import type { CertificateId, DeviceId, IssuerId, SerialNumber } from '../base/id.ts'
 import {
@@ -12,7 +13,7 @@ import {
 import { isLive } from './certificates.ts'
 import { hexToBytes } from './columns.ts'
 import { assertLimit, pageOf, pairCursor, rowCursor, type Page, type PageRequest } from './page.ts'
-import { prepared } from './prepared.ts'
+import { prepared, preparedRows } from './prepared.ts'
 import type { Queries, Schema } from './schema.ts'
 
 const selectById = prepared((db, p: { id: number }) =>
@@ -212,6 +213,43 @@ export async function listCertificates(
     .limit(limit + 1)
     .execute()
   return pageOf(rows.map(toCertificateRecord), limit, (certificate) => String(certificate.id))
+}
+
+export type Standing = Pick<CertificateRecord, 'id' | 'serialNumber' | 'status' | 'predecessorId'>
+
+// index: certificates_device
+const selectStandings = preparedRows<{ readonly deviceId: string }, StandingRow>((db, rows) =>
+  db
+    .selectFrom('certificates')
+    .select(['id', 'device_id', 'serial_number', 'status', 'predecessor_id'])
+    .where(
+      'device_id',
+      'in',
+      rows.map(({ deviceId }) => deviceId),
+    ),
+)
+
+type StandingRow = Pick<CertificateRow, 'id' | 'device_id' | 'serial_number' | 'status' | 'predecessor_id'>
+
+/** How the certificates of many devices stand, each device's in no order. */
+export async function standingsOf(
+  q: Queries,
+  deviceIds: readonly DeviceId[],
+): Promise<Map<DeviceId, Standing[]>> {
+  const standings = new Map(deviceIds.map((id): [DeviceId, Standing[]] => [id, []]))
+  const pieces = await selectStandings(
+    q,
+    deviceIds.map((deviceId) => ({ deviceId })),
+  )
+  for (const row of pieces.flatMap(({ rows }) => rows)) {
+    standings.get(row.device_id as DeviceId)?.push({
+      id: row.id as CertificateId,
+      serialNumber: toHex(row.serial_number) as SerialNumber,
+      status: row.status as CertificateStatus,
+      predecessorId: row.predecessor_id as CertificateId | null,
+    })
+  }
+  return standings
 }
 
 function filtered<Row>(

@@ -57,6 +57,7 @@ import {
   findReserved,
   listCertificates,
   listExpiring,
+  standingsOf,
 } from './inventory.ts'
 import { deleteLapsedOcspAnswers, findOcspAnswer } from './ocsp-answers.ts'
 import { issuerRevision } from './revocations.ts'
@@ -182,6 +183,7 @@ const indexed: readonly (readonly [string, () => Promise<unknown>, RegExp])[] = 
     () => listExpiring(q, { ...range, cohort: 'a' }),
     /certificates_cohort_expiry \(cohort=\? AND not_after>\? AND not_after<\?\)/,
   ],
+  ['standingsOf', () => standingsOf(q, [device]), /certificates_device \(device_id=\?\)/],
   ['listCertificates', () => listCertificates(q, page), /INTEGER PRIMARY KEY \(rowid>\?\)/],
   [
     'listCertificates of a batch',

@@ -20,6 +20,7 @@ import {
   findByIssuerAndSerial,
   findByKey,
   findBySerial,
+  standingsOf,
   findCertificate,
   findCurrent,
   findReserved,
@@ -163,6 +164,21 @@ function reservationConformance(open: StoreOpener): void {
     const found = await findByIssuerAndSerial(store.db, 'other' as IssuerId, sampleSerial(1))
     assert.equal(found?.spkiHash, sampleHash(2))
     assert.equal(await findByIssuerAndSerial(store.db, 'none' as IssuerId, sampleSerial(1)), null)
+  })
+
+  test('says of many devices how their certificates stand', async () => {
+    const store = await withDevice()
+    const first = await reserved(store, sampleReservation(1, { deviceId: device.id }))
+    await store.transaction((tx) => abandonCertificate(tx, first, 'no signature'))
+    const second = await reserved(store, sampleReservation(2, { deviceId: device.id }))
+    const unknown = 'unknown' as typeof device.id
+    const standings = await standingsOf(store.db, [device.id, unknown])
+    const own = [...(standings.get(device.id) ?? [])].sort((a, b) => a.id - b.id)
+    assert.deepEqual(own, [
+      { id: first, serialNumber: sampleSerial(1), status: 'abandoned', predecessorId: null },
+      { id: second, serialNumber: sampleSerial(2), status: 'reserved', predecessorId: null },
+    ])
+    assert.deepEqual(standings.get(unknown), [])
   })
 
   test('refuses a certificate of a device that is not registered', async () => {
