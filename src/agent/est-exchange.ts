@@ -61,8 +61,12 @@ async function send(options: Exchange, signal: AbortSignal): Promise<Answer> {
   const { url, identity, body, method } = options
   const isBare = identity === null && body === null && !('Authorization' in options.headers)
   assert(options.trustPem !== null || isBare, 'strangers are shown nothing')
-  const headers =
-    body === null ? options.headers : { ...options.headers, 'Content-Length': String(body.length) }
+  const headers = {
+    ...options.headers,
+    // what our clock shows (RFC 9110 §6.6.1): the server tells people of one that is off
+    Date: new Date(options.clock.now()).toUTCString(),
+    ...(body === null ? {} : { 'Content-Length': String(body.length) }),
+  }
   const common = { method, headers, signal }
   if (identity === null || 'key' in identity) {
     return await answerTo(options, (on) =>

@@ -16,6 +16,7 @@ import type { OperatorSettings } from './operators/operator.ts'
 import type { ApprovalSettings } from './proposals/approval-rule.ts'
 import { createIssuerCache, type IssuerCache } from './issuing/issuer-cache.ts'
 import type { AlertSettings, Thresholds } from './alerts/alert-settings.ts'
+import { createOddityBuffer, type OddityBuffer } from './alerts/oddities.ts'
 import type { Authority, FaultInjector, Notifier, TriggerChannel, TriggerKind } from './ports.ts'
 import type { Profile } from './issuing/profile.ts'
 import type { RenewalSettings } from './renewals/renewal-settings.ts'
@@ -115,6 +116,8 @@ export interface Engine extends EngineParts {
   readonly issuers: IssuerCache
   /** Last-seen marks that wait for their batch. */
   readonly sightings: SightingBuffer
+  /** What devices show that is not right, until its batch. */
+  readonly oddities: OddityBuffer
   /** How many devices may be asked to renew now, by campaign. */
   readonly sendRates: SendRates
   /** Requests at work in this process by applicant and key, so that repeats share one answer. */
@@ -129,6 +132,7 @@ export function createEngine(parts: EngineParts): Engine {
     notifiers: parts.notifiers ?? new Map(),
     issuers: createIssuerCache(parts),
     sightings: createSightingBuffer(),
+    oddities: createOddityBuffer(),
     sendRates: createSendRates(),
     running: new Map(),
   }

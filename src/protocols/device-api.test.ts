@@ -260,3 +260,21 @@ test('other paths and methods are refused before anything is read', async () => 
   assert.equal(posted.headers['Allow'], 'GET, HEAD')
   assert.equal((await ask('/perennial/v1/credential', device.peer, 'HEAD')).status, 200)
 })
+
+test('the Date of a request is held against our clock, for a device that has proved who it is', async () => {
+  const device = await enrolDevice(app.engine, 'DT-1')
+  const shown = (aheadMs: number) => ({
+    headers: { date: new Date(app.clock.now() + aheadMs).toUTCString() },
+  })
+  app.engine.oddities.take()
+  await ask('/perennial/v1/credential', device.peer, 'GET', shown(dayMs))
+  const [oddity] = app.engine.oddities.take().oddities
+  assert.deepEqual([oddity?.kind, oddity?.deviceId], ['clock-off', 'DT-1'])
+  // a Date has whole seconds
+  assert.equal(Math.ceil((oddity?.value ?? 0) / 1000), dayMs / 1000)
+  await ask('/perennial/v1/credential', device.peer, 'GET', shown(0))
+  assert.deepEqual(app.engine.oddities.take(), { oddities: [], goodClocks: ['DT-1'] })
+  await ask('/perennial/v1/credential', { certificate: null }, 'GET', shown(dayMs))
+  await ask('/perennial/v1/credential', device.peer)
+  assert.equal(app.engine.oddities.size, 0)
+})

@@ -6,6 +6,7 @@ import { iso } from '../base/clock.ts'
 import { Refusal, refusalRules } from '../base/errors.ts'
 import { printable } from '../base/text.ts'
 import type { Engine } from '../engine/context.ts'
+import { noteDeviceClock } from '../engine/alerts/oddities.ts'
 import { reportStored } from '../engine/inventory/device-report.ts'
 import { identify, type Applicant } from '../engine/issuing/identify.ts'
 import { renewalInfo } from '../engine/renewals/renewal-info.ts'
@@ -177,7 +178,7 @@ type Holder = Extract<Applicant, { kind: 'certificate' }>
 /** @throws Refusal unless the connection shows a certificate of ours that is live */
 async function holder(
   engine: Engine,
-  { peer }: DeviceApiRequest,
+  { peer, headers }: DeviceApiRequest,
   operation: 'enroll' | 'reenroll',
 ): Promise<Holder> {
   if (peer.certificate === null) {
@@ -198,6 +199,7 @@ async function holder(
     throw new Refusal('certificate-untrusted', 'a factory identity is no operational credential: enrol first')
   }
   engine.sightings.note(applicant, now)
+  noteDeviceClock(engine, { deviceId: applicant.device.id, date: headers.date }, now)
   return applicant
 }
 

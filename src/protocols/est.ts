@@ -5,6 +5,7 @@
 import { fromBase64 } from '../base/bytes.ts'
 import { Refusal } from '../base/errors.ts'
 import type { Engine } from '../engine/context.ts'
+import { noteDeviceClock } from '../engine/alerts/oddities.ts'
 import { enroll, type EnrollRequest } from '../engine/issuing/enroll.ts'
 import { caCertificates } from '../engine/issuing/issuer.ts'
 import type { SuggestedWindow } from '../engine/renewals/renewal-hint.ts'
@@ -84,6 +85,9 @@ async function answer(engine: Engine, route: EstRoute, request: EstRequest): Pro
       if (outcome.kind === 'pending') return pendingResponse(outcome.retryAfterMs)
       const response = certsOnlyResponse([outcome.certificate], outcome.repeated ? 'repeated' : 'issued')
       const { record } = outcome
+      const { deviceId } = record
+      if (deviceId !== null)
+        noteDeviceClock(engine, { deviceId, date: request.headers.date }, engine.clock.now())
       const onSent = () => engine.sightings.noteDelivered(record, engine.clock.now())
       return { ...hinted(response, newCertificateWindow(engine, record)), onSent }
     }

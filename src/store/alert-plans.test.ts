@@ -6,11 +6,13 @@ import { Kysely, type CompiledQuery, type QueryResult } from 'kysely'
 import { start } from '../../test/conformance/store-samples.ts'
 import { listAlerts, openAlerts, silencesAt } from './alerts.ts'
 import { kyselyOn, SqliteConnection } from './dialects/sqlite.ts'
+import { countOddities, forgetOddities, latestOddities } from './device-oddities.ts'
 import { silentDevices, watchedCertificates } from './expiry-watch.ts'
 import { foundation } from './migrations/0001-foundation.ts'
 import { alerts } from './migrations/0010-alerts.ts'
+import { deviceOddities } from './migrations/0018-device-oddities.ts'
 import { listNotifications } from './notifications.ts'
-import type { Db, Schema } from './schema.ts'
+import type { Db, Schema, Tx } from './schema.ts'
 
 class Recording extends SqliteConnection {
   readonly texts = new Set<string>()
@@ -22,7 +24,7 @@ class Recording extends SqliteConnection {
 }
 
 const database = new DatabaseSync(':memory:')
-const schema = [foundation, alerts]
+const schema = [foundation, alerts, deviceOddities]
 for (const statement of schema.flatMap((part) => part('sqlite'))) database.exec(statement)
 const connection = new Recording(database, {
   isReadOnly: false,
@@ -71,6 +73,21 @@ const indexed: readonly (readonly [string, () => Promise<unknown>, RegExp])[] = 
     () => listNotifications(q, { limit, alertId: 1 }),
     /notifications_alert \(alert_id=\?/,
   ],
+  [
+    'countOddities',
+    () => countOddities(q, { kind: 'clock-off', since: start, limit }),
+    /COVERING INDEX device_oddities_last \(kind=\? AND last_at>\?\)/,
+  ],
+  [
+    'latestOddities',
+    () => latestOddities(q, { kind: 'clock-off', since: start, limit }),
+    /device_oddities_last \(kind=\? AND last_at>\?\)/,
+  ],
+  [
+    'forgetOddities',
+    () => forgetOddities(q as Tx, 'clock-off', start),
+    /device_oddities_last \(kind=\? AND last_at<\?\)/,
+  ],
 ]
 
 for (const [name, run, index] of indexed) {
@@ -81,7 +98,9 @@ for (const [name, run, index] of indexed) {
       steps.join('\n'),
     )
     assert.deepEqual(
-      steps.filter((step) => /^SCAN (?!c$|\(subquery|alerts USING INDEX alerts_open)|TEMP B-TREE/.test(step)),
+      steps.filter((step) =>
+        /^SCAN (?!c$|some$|\(subquery|alerts USING INDEX alerts_open)|TEMP B-TREE/.test(step),
+      ),
       [],
     )
   })

@@ -15,6 +15,7 @@ import { alerts } from './migrations/0010-alerts.ts'
 import { climbs } from './migrations/0011-campaigns.ts'
 import { listing } from './migrations/0012-listing.ts'
 import { rehearsals } from './migrations/0013-rehearsals.ts'
+import { deviceOddities } from './migrations/0018-device-oddities.ts'
 import type { Db, Engine, Tx } from './schema.ts'
 
 const migrations: Readonly<Record<string, (engine: Engine) => string[]>> = {
@@ -31,6 +32,7 @@ const migrations: Readonly<Record<string, (engine: Engine) => string[]>> = {
   '0011-campaigns': climbs,
   '0012-listing': listing,
   '0013-rehearsals': rehearsals,
+  '0018-device-oddities': deviceOddities,
 }
 
 /** Every statement that leads to the schema of today. */

@@ -3,6 +3,7 @@ import type { Generated } from 'kysely'
 
 export interface AlertTables {
   device_last_seen: DeviceLastSeenTable
+  device_oddities: DeviceOddityTable
   alerts: AlertTable
   alert_silences: AlertSilenceTable
   notifications: NotificationTable
@@ -16,6 +17,16 @@ export interface DeviceLastSeenTable {
   gaps: Generated<number>
   usual_gap: Generated<number>
   longest_gap: Generated<number>
+}
+
+export interface DeviceOddityTable {
+  kind: string
+  device_id: string
+  times: number
+  first_at: number
+  last_at: number
+  /** Of a clock: how far it is ahead, ms; null for other kinds. */
+  value: number | null
 }
 
 export interface AlertTable {

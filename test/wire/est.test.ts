@@ -257,3 +257,14 @@ function splitLine(line: string): [string, string] {
   const colon = line.indexOf(':')
   return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()]
 }
+
+test('a client says what its clock shows, and one that is off is noted', async () => {
+  const credentials = await rig.addDevice({ id: 'late-clock' })
+  rig.engine.oddities.take()
+  const behind = { now: () => rig.clock.now() - hourMs, sleep: rig.clock.sleep.bind(rig.clock) }
+  const client = rig.client({ credentials, clock: behind })
+  await client.enroll(createKey().csr())
+  const [oddity] = rig.engine.oddities.take().oddities
+  assert.deepEqual([oddity?.kind, oddity?.deviceId], ['clock-off', 'late-clock'])
+  assert.ok(Math.abs((oddity?.value ?? 0) + hourMs) < 60_000, String(oddity?.value))
+})

@@ -3,6 +3,12 @@ import { dayMs, hourMs, type Instant } from '../../base/clock.ts'
 import type { IssuerId } from '../../base/id.ts'
 import { listWaves, openCampaigns } from '../../store/campaigns.ts'
 import { expiryHistogram, readCounters } from '../../store/counters.ts'
+import {
+  countOddities,
+  latestOddities,
+  type OddDevice,
+  type OddityKind,
+} from '../../store/device-oddities.ts'
 import { listCrls, type CrlRecord } from '../../store/crls.ts'
 import { recentFacts, unsealedFacts } from '../../store/facts.ts'
 import { readMeta, writeMeta } from '../../store/meta.ts'
@@ -37,6 +43,13 @@ export interface WatchedCampaign {
   readonly wave: string | null
 }
 
+/** Devices that showed something within the last day. */
+export interface OddDevices {
+  readonly count: number
+  /** The latest few. */
+  readonly latest: readonly OddDevice[]
+}
+
 /** What is remembered from one pass to the next. */
 export interface AlertMemory {
   /** Sums of signer errors at past instants, the oldest first, over an hour. */
@@ -63,6 +76,8 @@ export interface AlertInput {
   readonly clockProblem: string | null
   readonly deadTasks: readonly { readonly kind: string; readonly count: number }[]
   readonly ownCertificates: readonly OwnCertificate[]
+  readonly revokedCalls: OddDevices
+  readonly clocksOff: OddDevices
 }
 
 const memoryKey = 'alerts.memory'
@@ -104,7 +119,18 @@ export async function readInput(engine: Engine, parts: InputParts): Promise<Aler
     unsealedSince: oldest ? Date.parse(readFact(oldest.entry).at) : null,
     signerErrors: signer.length < 2 ? null : total - (signer[0]?.[1] ?? total),
     deadTasks: (await countTasks(store.db)).filter(({ status }) => status === 'dead'),
+    revokedCalls: await oddDevices(engine, 'revoked-calls', now),
+    clocksOff: await oddDevices(engine, 'clock-off', now),
   }
+}
+
+/** More are not counted: no rule says anything else of them. */
+const mostOdd = 100_000
+
+async function oddDevices({ store }: Engine, kind: OddityKind, now: Instant): Promise<OddDevices> {
+  const request = { kind, since: now - dayMs }
+  const count = await countOddities(store.db, { ...request, limit: mostOdd })
+  return { count, latest: count === 0 ? [] : await latestOddities(store.db, { ...request, limit: 5 }) }
 }
 
 async function endsByWeek({ store }: Engine, now: Instant): Promise<number[]> {

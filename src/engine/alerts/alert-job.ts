@@ -1,7 +1,8 @@
 /** The pass: a page of the sweep; then the rules, what changes by them, and who is told. */
 import { canonicalJson } from '../../base/canonical-json.ts'
-import { hourMs, minuteMs, type Instant } from '../../base/clock.ts'
+import { dayMs, hourMs, minuteMs, type Instant } from '../../base/clock.ts'
 import { insertAlert, lockOpenAlerts, silencesAt, updateAlert, type AlertRecord } from '../../store/alerts.ts'
+import { forgetOddities, oddityKinds } from '../../store/device-oddities.ts'
 import type { Tx } from '../../store/schema.ts'
 import { actors, fact, recordFacts, subjects, type FactAction } from '../audit/audit.ts'
 import type { Engine } from '../context.ts'
@@ -46,6 +47,9 @@ export function alertsJob({ intervalMs = minuteMs, ownCertificates }: AlertJobOp
   }
 }
 
+/** After a month without a sign nobody asks. */
+const oddForMs = 30 * dayMs
+
 /** A clock that went back would hold the next sweep off for as long. */
 function isSweepDue({ settings }: Engine, { sweep, risk }: State, now: Instant): boolean {
   if (sweep !== null || risk === null) return true
@@ -63,6 +67,7 @@ async function sweepPage(engine: Engine, state: State, now: Instant, fence: Fenc
   await engine.store.transaction(async (tx) => {
     await fence(tx)
     await writeMemory(tx, learnDarkness(memory, risk.silence, darkPoints))
+    for (const kind of oddityKinds) await forgetOddities(tx, kind, now - oddForMs)
   })
   return { worked: 1, isBehind: true }
 }

@@ -33,11 +33,16 @@ export const alertRules = {
     says: 'the certificate of one of our own endpoints is near its end',
   },
   'crl-old': { watches: 'revocation', says: 'a CRL was not published when it was due' },
+  'revoked-devices-calling': {
+    watches: 'revocation',
+    says: 'devices that are revoked or quarantined still try to connect or to enrol',
+  },
   'campaign-paused': { watches: 'campaign', says: 'a brake has paused a campaign' },
   'campaign-behind': { watches: 'campaign', says: 'a campaign is behind its plan' },
   'audit-unsealed': { watches: 'platform', says: 'facts wait to be sealed; the checkpoint is old' },
   'signer-errors': { watches: 'platform', says: 'certificates were reserved and never signed' },
   'clock-implausible': { watches: 'platform', says: 'the clock has jumped; passes over many devices hold' },
+  'device-clocks-off': { watches: 'platform', says: 'the clocks of devices are off' },
   'tasks-dead': { watches: 'platform', says: 'tasks have failed for good and wait for a person' },
 } as const satisfies Readonly<Record<string, RuleText>>
 

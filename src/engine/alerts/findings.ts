@@ -7,6 +7,7 @@ import type { AlertInput } from './alert-input.ts'
 import { ruleNames, type Finding, type Findings, type RuleName } from './alert-rule.ts'
 import { weeklyCapacityOf } from './alert-settings.ts'
 import { findDarkness, findEnded, findEnding } from './fleet-findings.ts'
+import { findClocksOff, findRevokedCalls } from './oddity-findings.ts'
 
 type Settings = Pick<EngineSettings, 'alerts' | 'campaigns' | 'crl'>
 type Rule = (input: AlertInput, settings: Settings) => readonly Finding[] | null
@@ -19,11 +20,13 @@ const rules: Readonly<Record<RuleName, Rule>> = {
   'issuer-ending': findIssuers,
   'server-certificate-ending': findOwn,
   'crl-old': findCrls,
+  'revoked-devices-calling': findRevokedCalls,
   'campaign-paused': findPaused,
   'campaign-behind': findBehind,
   'audit-unsealed': findUnsealed,
   'signer-errors': findSignerErrors,
   'clock-implausible': findClock,
+  'device-clocks-off': findClocksOff,
   'tasks-dead': findDeadTasks,
 }
 

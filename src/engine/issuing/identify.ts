@@ -56,6 +56,8 @@ export interface IdentifyInput {
  */
 export async function identify(engine: Engine, { peer, operation, now }: IdentifyInput): Promise<Applicant> {
   const applicant = await identifyPeer(engine, { peer, operation, now })
+  const { id, state } = applicant.device
+  if (state === 'quarantined') engine.oddities.note('revoked-calls', id, { at: now, value: null })
   requireInService(applicant.device)
   return applicant
 }
@@ -83,7 +85,7 @@ async function identifyPeer(engine: Engine, { peer, operation, now }: IdentifyIn
     if (record && (await isOurs(engine, record))) {
       return await byOwnCertificate(engine, { record, presented, operation, now })
     }
-    if (record?.status === 'revoked') throw revoked(record)
+    if (record?.status === 'revoked') throw revoked(engine, record, now)
     return await byFactoryIdentity(engine, { presented, record, chain: peer.chain, operation, now })
   }
   if (operation === 'reenroll') {
@@ -131,7 +133,7 @@ async function byOwnCertificate(
     )
   }
   // revocation before expiry, so that a certificate that is both is never let in by the grace for expired ones
-  requireLive(record)
+  requireLive(engine, record, now)
   const issuer = await engine.issuers.find(record.issuerId)
   assert(issuer, 'a certificate of ours has an issuer of ours')
   if (issuer.record.status === 'retired') {
@@ -149,13 +151,13 @@ async function byOwnCertificate(
   return { kind: 'certificate', device, certificate: record, presented, expiredForMs, isIssuerRevoked }
 }
 
-function requireLive(record: CertificateRecord): void {
+function requireLive(engine: Engine, record: CertificateRecord, now: Instant): void {
   switch (record.status) {
     case 'issued':
     case 'confirmed':
       return
     case 'revoked':
-      throw revoked(record)
+      throw revoked(engine, record, now)
     case 'superseded':
       throw new Refusal(
         'certificate-retired',
@@ -168,7 +170,10 @@ function requireLive(record: CertificateRecord): void {
   }
 }
 
-function revoked(record: CertificateRecord): Refusal {
+/** Somebody who holds its key still tries: the device, which needs a visit, or whoever has taken the key. */
+function revoked(engine: Engine, record: CertificateRecord, now: Instant): Refusal {
+  const { deviceId } = record
+  if (deviceId !== null) engine.oddities.note('revoked-calls', deviceId, { at: now, value: null })
   return new Refusal(
     'device-revoked',
     `this certificate is revoked${record.reason ? ` (${record.reason})` : ''}: an operator must release the device before it can enrol again`,

@@ -16,6 +16,7 @@ import { markDelivered, type Delivery } from '../../store/renewals.ts'
 import type { Tx } from '../../store/schema.ts'
 import { lockOlder } from '../../store/succession.ts'
 import { actors, fact, recordFacts, subjects } from '../audit/audit.ts'
+import { flushOddities } from '../alerts/oddities.ts'
 import type { Engine } from '../context.ts'
 import { findInInventory, type Applicant } from '../issuing/identify.ts'
 import type { Job } from '../jobs.ts'
@@ -156,6 +157,7 @@ const confirmationsAtOnce = 100
 /** @returns how many sightings were written */
 export async function flushSightings(engine: Engine, now: Instant): Promise<number> {
   await flushDelivered(engine)
+  await flushOddities(engine)
   const noted = engine.sightings.take()
   if (noted.length === 0) return 0
   try {

@@ -311,6 +311,19 @@ create table device_last_seen (
   constraint device_last_seen_pkey PRIMARY KEY (device_id)
 ) with (fillfactor=70);
 
+create table device_oddities (
+  kind text collate "C" not null,
+  device_id text collate "C" not null,
+  times bigint not null,
+  first_at bigint not null,
+  last_at bigint not null,
+  value bigint,
+  constraint device_oddities_kind_check CHECK ((kind = ANY (ARRAY['clock-off'::text, 'revoked-calls'::text]))),
+  constraint device_oddities_pkey PRIMARY KEY (kind, device_id)
+);
+
+CREATE INDEX device_oddities_last ON public.device_oddities USING btree (kind, last_at);
+
 create table devices (
   id text collate "C" not null,
   profile text collate "C" not null,

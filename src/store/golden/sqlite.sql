@@ -263,6 +263,18 @@ CREATE INDEX crls_scope on crls (issuer_id, kind, shard, number);
 
 CREATE TABLE device_last_seen (device_id text primary key, certificate_id integer, at integer not null, gaps integer not null default 0, usual_gap integer not null default 0, longest_gap integer not null default 0) strict, without rowid;
 
+CREATE TABLE device_oddities (
+  kind text not null check (kind in ('clock-off', 'revoked-calls')),
+  device_id text not null,
+  times integer not null,
+  first_at integer not null,
+  last_at integer not null,
+  value integer,
+  primary key (kind, device_id)
+) strict, without rowid;
+
+CREATE INDEX device_oddities_last on device_oddities (kind, last_at);
+
 CREATE TABLE devices (
   id text primary key,
   profile text not null,
