@@ -15,6 +15,7 @@ export class WakeQueue {
   readonly #calendar: Calendar
   readonly #nextAt: Float64Array
   readonly #days: (number[] | undefined)[]
+  #taken = 0
 
   constructor(devices: number, calendar: Calendar) {
     this.#calendar = calendar
@@ -26,12 +27,12 @@ export class WakeQueue {
     return this.#nextAt[device] ?? Infinity
   }
 
-  /** In place of whatever was set before; null and what lies behind the end: not at all. */
+  /** In place of whatever was set before; null and what lies behind the end: not at all. What is past is in the next tick. */
   set(device: number, at: Instant | null): void {
     this.#nextAt[device] = at ?? Infinity
     if (at === null || at === Infinity) return
     const { startedAt, tickMs, ticks } = this.#calendar
-    const tick = Math.max(0, Math.ceil((at - startedAt) / tickMs))
+    const tick = Math.max(this.#taken + 1, Math.ceil((at - startedAt) / tickMs))
     if (tick > ticks) return
     const list = this.#days[tick]
     if (list === undefined) this.#days[tick] = [device]
@@ -48,6 +49,7 @@ export class WakeQueue {
     assert(tick <= this.#calendar.ticks, 'the calendar ends with the run')
     const list = this.#days[tick] ?? []
     this.#days[tick] = undefined
+    this.#taken = Math.max(this.#taken, tick)
     const { startedAt, tickMs } = this.#calendar
     const until = startedAt + tick * tickMs
     const due = list.filter((device) => this.nextAt(device) <= until)

@@ -233,7 +233,7 @@ export class World {
     }
   }
 
-  /** Everybody whose time has come; also used to have the world settle. */
+  /** Everybody whose time has come. */
   async wakeDevices(): Promise<void> {
     const devices = this.queue.take(this.tick)
     const waiting: Wake[][] = []

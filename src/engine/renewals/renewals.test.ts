@@ -93,6 +93,13 @@ forEachEngine((start) => {
       rig.sent.map(({ kind }) => kind),
       ['mqtt', 'mqtt', 'sms'],
     )
+    // a reminder puts nobody off: a device whose contacts come as often as the reminders would never renew
+    const [asked, ...reminders] = rig.sent.map(({ trigger }) => trigger)
+    assert.equal(asked?.window.start, asked?.issuedAt)
+    for (const { window, issuedAt } of reminders) {
+      assert.deepEqual(window, asked?.window)
+      assert.ok(issuedAt > window.end)
+    }
     const renewal = await rig.renewal('SN-1')
     assert.deepEqual([renewal?.status, renewal?.reason], ['escalated', 'ladder-exhausted'])
     const attempts = await attemptsOf(app.engine.store.db, renewal?.id ?? 0)

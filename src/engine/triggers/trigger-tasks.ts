@@ -189,6 +189,8 @@ export function triggerOf(engine: Engine, subject: TriggerSubject, payload: Trig
   const waitMs = ladder[subject.rung]?.waitMs ?? 0
   const { issuerId, serialNumber } = subject.certificate
   const { id, campaignId, deviceId, slot, notAfter, tags, site } = subject
+  // A reminder keeps the first window: a device that calls in as often as it is reminded would be put off each time.
+  const askedAt = subject.triggeredAt ?? now
   return {
     renewalId: id,
     idempotencyKey: triggerKey(payload),
@@ -198,7 +200,7 @@ export function triggerOf(engine: Engine, subject: TriggerSubject, payload: Trig
     certificate: `${issuerId}/${serialNumber}`,
     notAfter,
     // half of the wait is for the device, the rest for its network
-    window: { start: now, end: Math.max(now + secondMs, Math.min(now + waitMs / 2, notAfter)) },
+    window: { start: askedAt, end: Math.max(askedAt + secondMs, Math.min(askedAt + waitMs / 2, notAfter)) },
     issuedAt: now,
     tags,
     site,
