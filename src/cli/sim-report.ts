@@ -61,7 +61,8 @@ function outcomeLines({ outcome, devices }: RunResult, { style }: Paper): string
       ['  after a visit', of(outcome.renewedByVisit)],
       ['99 % renewed', outcome.day99 === null ? 'never' : `on day ${outcome.day99}`],
       ['Ever on the field list', of(outcome.listed)],
-      ['Visits', of(outcome.visits)],
+      ['Visits for a certificate', of(outcome.visits - outcome.visitsWithRepair)],
+      ['  together with a repair', of(outcome.visitsWithRepair)],
       ['Certificate ended first', of(outcome.lapsed)],
       ...(outcome.broken === 0 ? [] : ([['Out of service', of(outcome.broken)]] as const)),
       ['Messages, SMS', `${grouped(outcome.messages)}, ${grouped(outcome.sms)}`],
@@ -150,7 +151,12 @@ export const sensitivityColumns: Column<SensitivityRow>[] = [
   { title: 'RENEWED', value: (row) => share(row, row.outcome.renewed), align: 'right' },
   { title: 'BY SMS', value: (row) => share(row, row.outcome.renewedBySms), align: 'right' },
   { title: 'LISTED', value: (row) => share(row, row.outcome.listed), align: 'right' },
-  { title: 'VISITS', value: (row) => share(row, row.outcome.visits), align: 'right' },
+  {
+    title: 'VISITS',
+    value: (row) => share(row, row.outcome.visits - row.outcome.visitsWithRepair),
+    align: 'right',
+  },
+  { title: 'WITH A REPAIR', value: (row) => share(row, row.outcome.visitsWithRepair), align: 'right' },
   { title: 'LAPSED', value: (row) => share(row, row.outcome.lapsed), align: 'right' },
   { title: '99 % ON DAY', value: ({ outcome }) => outcome.day99, align: 'right' },
 ]

@@ -105,12 +105,15 @@ function registerSensitivity(sim: Command, cli: CliContext): void {
         .description(
           'run a scenario again and again, with one number changed each time: how the outcome moves',
         ),
-    ).action(async (word: string, options: RunOptions) => await vary(cli, word, options)),
+    )
+      .option('--out <file>', 'also write the results of all runs as JSON into this file')
+      .option('--html <file>', 'also write the report of the scenario with the table, as one HTML file')
+      .action(async (word: string, options: OutOptions) => await vary(cli, word, options)),
     [
       {
         say: 'Which assumptions matter',
-        run: 'perennial sim sensitivity smart-meters-2.2m --devices 2000',
-        notRun: 'it is fourteen runs of half a year',
+        run: 'perennial sim sensitivity smart-meters-2.2m --devices 2000 --html meters.html',
+        notRun: 'it is thirteen runs of half a year',
       },
     ],
   )
@@ -186,12 +189,12 @@ async function run(cli: CliContext, word: string, options: OutOptions): Promise<
     throw new FoundProblems(violatedExit)
 }
 
-async function vary(cli: CliContext, word: string, options: RunOptions): Promise<void> {
+async function vary(cli: CliContext, word: string, options: OutOptions): Promise<void> {
   const scenario = await read(word, options)
-  const { seed, directory } = options
+  const { seed, directory, out, html } = options
   const stop = stopOnSignal(cli)
   const progress = progressOf(cli)
-  const rows = await sensitivity({
+  const { rows, result } = await sensitivity({
     scenario,
     seed,
     signal: stop.signal,
@@ -200,6 +203,9 @@ async function vary(cli: CliContext, word: string, options: RunOptions): Promise
   })
   progress.end()
   stop.end()
+  if (out !== undefined) await writeFile(out, `${jsonText(result as unknown as Json)}\n`)
+  if (html !== undefined) await writeFile(html, reportPage(result))
+  if (result.partial !== null) cli.output.note(`Not all of it: ${result.partial}.`)
   await cli.output.list({
     columns: sensitivityColumns,
     rows,

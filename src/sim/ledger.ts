@@ -8,6 +8,7 @@ export const marks = {
   visited: 8,
   lapsed: 16,
   broken: 32,
+  repaired: 64,
 } as const
 
 export type Mark = keyof typeof marks
@@ -26,6 +27,7 @@ export class Ledger {
     visited: 0,
     lapsed: 0,
     broken: 0,
+    repaired: 0,
   }
   renewedBy = { message: 0, sms: 0, unasked: 0, visit: 0 }
 

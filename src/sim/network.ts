@@ -108,6 +108,12 @@ export class Network {
     return outage !== null && at < outage.until
   }
 
+  /** It is out of order, and somebody will come for that. */
+  waitsForRepair(device: number, at: Instant): boolean {
+    const outage = this.outageOf(device)
+    return outage !== null && outage.cause === 'broken' && at < outage.until
+  }
+
   /**
    * An SMS was handed to the provider.
    * @param n tells the SMS to one device apart

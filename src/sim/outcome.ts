@@ -1,7 +1,7 @@
 /** What a world has come to at its end. */
 import { findCampaign } from '../store/campaigns.ts'
 import { listRenewals } from '../store/renewal-lists.ts'
-import type { FunnelStep, Outcome, RunResult, Verdict } from './result.ts'
+import { measuredPercent, type FunnelStep, type Outcome, type RunResult, type Verdict } from './result.ts'
 import type { ScenarioTarget } from './scenario.ts'
 import { campaignId } from './setup.ts'
 import type { World } from './world.ts'
@@ -68,6 +68,7 @@ export async function outcomeOf(world: World, day99: number | null): Promise<Out
     renewedByVisit: renewedBy.visit,
     listed: world.listed,
     visits: ledger.total('visited'),
+    visitsWithRepair: ledger.total('repaired'),
     lapsed: ledger.total('lapsed'),
     broken: ledger.total('broken'),
     certificates,
@@ -82,19 +83,20 @@ export async function outcomeOf(world: World, day99: number | null): Promise<Out
 }
 
 const words: Readonly<Record<ScenarioTarget['what'], string>> = {
-  visits: 'devices that need a visit because their certificate ends',
+  visits: 'devices that need a visit because of their certificate, and would not have had one anyway',
   lapsed: 'devices whose certificate ended before they had another',
   broken: 'devices that a bad firmware took along',
   'old-issuer': 'devices that still have a certificate of the old issuer',
 }
 
-export function verdictOf({ what, atMost }: ScenarioTarget, { outcome, devices }: RunResult): Verdict {
-  const counts = {
-    visits: outcome.visits,
-    lapsed: outcome.lapsed,
-    broken: outcome.broken,
-    'old-issuer': devices - outcome.renewed,
+export function verdictOf({ what: kind, atMost }: ScenarioTarget, run: RunResult): Verdict {
+  const measured = measuredPercent(kind, run)
+  return {
+    kind,
+    what: words[kind],
+    measured,
+    limit: atMost,
+    unit: '% of the devices',
+    isMet: measured <= atMost,
   }
-  const measured = (100 * counts[what]) / devices
-  return { what: words[what], measured, limit: atMost, unit: '% of the devices', isMet: measured <= atMost }
 }

@@ -33,7 +33,12 @@ export interface ReportedParameter {
   readonly why: string | null
 }
 
+/** What a scenario may set itself a target for. */
+export const targetKinds = ['visits', 'lapsed', 'broken', 'old-issuer'] as const
+export type TargetKind = (typeof targetKinds)[number]
+
 export interface Verdict {
+  readonly kind: TargetKind
   readonly what: string
   readonly measured: number
   readonly limit: number
@@ -104,6 +109,8 @@ export interface Outcome {
   /** Ever on the field list. */
   readonly listed: number
   readonly visits: number
+  /** Of these, to a device that is out of order and waits for a repair anyway. */
+  readonly visitsWithRepair: number
   /** Devices whose certificate had ended at some time before they had another. */
   readonly lapsed: number
   /** Devices that a bad firmware has put out of service. */
@@ -143,4 +150,18 @@ export interface Cost {
   readonly databaseMb: number
   /** Where the wall time of the main thread went. */
   readonly phases: readonly { readonly name: string; readonly ms: number }[]
+}
+
+/** What a target is about, in percent of the devices. */
+export function measuredPercent(
+  kind: TargetKind,
+  { outcome, devices }: Pick<RunResult, 'outcome' | 'devices'>,
+): number {
+  const counts = {
+    visits: outcome.visits - outcome.visitsWithRepair,
+    lapsed: outcome.lapsed,
+    broken: outcome.broken,
+    'old-issuer': devices - outcome.renewed,
+  }
+  return (100 * counts[kind]) / devices
 }

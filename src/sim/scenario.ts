@@ -19,7 +19,7 @@ import {
   type ParameterValues,
 } from './parameters.ts'
 import type { InstallationCopy } from './rehearsal/copy.ts'
-import type { ParameterSource, ReportedParameter } from './result.ts'
+import { targetKinds, type ParameterSource, type ReportedParameter, type TargetKind } from './result.ts'
 
 export const scenarioActions = ['pause', 'resume', 'abort', 'restart', 'revoke', 'replace-issuer'] as const
 export type ScenarioAction = (typeof scenarioActions)[number]
@@ -32,12 +32,10 @@ export interface ScenarioEvent {
 }
 
 export interface ScenarioTarget {
-  readonly what: (typeof targetKinds)[number]
+  readonly what: TargetKind
   /** Percent of the devices, or devices. */
   readonly atMost: number
 }
-
-export const targetKinds = ['visits', 'lapsed', 'broken', 'old-issuer'] as const
 
 export interface Comparison {
   readonly name: string

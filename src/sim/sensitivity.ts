@@ -1,6 +1,6 @@
 /** How the outcome moves when one number of a scenario does, all others left as they are. */
-import { formatParameter } from './parameters.ts'
-import type { Outcome } from './result.ts'
+import { formatParameter, type ParameterName } from './parameters.ts'
+import type { Outcome, SimResult } from './result.ts'
 import { variantOf, type Scenario } from './scenario.ts'
 import { simulate, type SimulateOptions } from './simulate.ts'
 
@@ -17,38 +17,51 @@ export interface SensitivityOptions extends Omit<SimulateOptions, 'isAlone'> {
   readonly onRow?: (row: SensitivityRow) => void
 }
 
+export interface Sensitivity {
+  readonly rows: readonly SensitivityRow[]
+  /** The scenario itself, and each of its variations: for a report. */
+  readonly result: SimResult
+}
+
 /** @returns what was run until the signal */
-export async function sensitivity(options: SensitivityOptions): Promise<SensitivityRow[]> {
+export async function sensitivity(options: SensitivityOptions): Promise<Sensitivity> {
   const { scenario, signal } = options
+  const base = await simulate({ ...options, isAlone: true })
+  const runs = [...base.runs]
   const rows: SensitivityRow[] = []
+  let { partial } = base
   for (const { name, values } of scenario.sensitivity) {
     for (const value of values) {
-      if (signal?.aborted) return rows
-      const variant = variantOf(scenario, variationOf(scenario, name, value))
-      const { runs, partial } = await simulate({ ...options, scenario: variant, isAlone: true })
-      const [run] = runs
-      if (!run || partial !== null) return rows
+      if (partial === null && signal?.aborted) partial = 'stopped before all variations had run'
+      if (partial !== null) return { rows, result: { ...base, runs, partial } }
       const isBase = value === scenario.values[name]
-      const row = {
-        parameter: name,
-        value: formatParameter(name, value),
-        isBase,
-        devices: run.devices,
-        outcome: run.outcome,
+      const varied = isBase ? base : await variation(options, name, value)
+      const [run] = varied.runs
+      if (!run || varied.partial !== null) {
+        partial = varied.partial
+        continue
       }
+      const text = formatParameter(name, value)
+      if (!isBase) runs.push({ ...run, name: `${name} ${text}`, changes: { [name]: text } })
+      const row = { parameter: name, value: text, isBase, devices: run.devices, outcome: run.outcome }
       rows.push(row)
       options.onRow?.(row)
     }
   }
-  return rows
+  return { rows, result: { ...base, runs, partial } }
+}
+
+async function variation(
+  options: SensitivityOptions,
+  name: ParameterName,
+  value: number,
+): Promise<SimResult> {
+  const scenario = variantOf(options.scenario, variationOf(options.scenario, name, value))
+  return await simulate({ ...options, scenario, isAlone: true })
 }
 
 /** With less time, everything that goes by the time left has to fit into it. */
-function variationOf(
-  { values }: Scenario,
-  name: Scenario['sensitivity'][number]['name'],
-  value: number,
-): Partial<Scenario['values']> {
+function variationOf({ values }: Scenario, name: ParameterName, value: number): Partial<Scenario['values']> {
   if (name !== 'certificate.lead') return { [name]: value }
   const share = value / values['certificate.lead']
   return {

@@ -315,6 +315,8 @@ export class World {
   visit(device: number): void {
     const now = this.clock.now()
     this.ledger.mark(device, 'visited')
+    // it is out of order, with or without a certificate: who comes would have come anyway
+    if (this.network.waitsForRepair(device, now)) this.ledger.mark(device, 'repaired')
     this.network.visited(device, now)
     this.queue.setEarlier(device, now + 1)
     this.history.note('visited', device)

@@ -89,7 +89,7 @@ suite('the report page', () => {
   test('compares few runs as curves, and marks those that miss the target', () => {
     const result = resultOf({})
     const [run] = result.runs as [RunResult]
-    const better = { ...run, name: 'sms 95 %', outcome: { ...run.outcome, visits: 0 } }
+    const better = { ...run, name: 'sms 95 %', outcome: { ...run.outcome, visits: 0, visitsWithRepair: 0 } }
     const page = reportPage({ ...result, runs: [run, better] })
     assert.ok(page.includes('id="compare-burndown"'))
     assert.match(page, /<tr class="missed"><th scope="row">small</)
@@ -118,6 +118,7 @@ function resultOf({ text = '' }: { readonly text?: string }): SimResult {
     ],
     runs: [runOf(text)],
     verdict: {
+      kind: 'visits',
       what: `visits${text}`,
       measured: 0.4,
       limit: 0.1,
@@ -148,6 +149,7 @@ function runOf(text: string): RunResult {
       renewedByVisit: 4,
       listed: 10,
       visits: 4,
+      visitsWithRepair: 1,
       lapsed: 0,
       broken: 0,
       certificates: 1000,

@@ -1,5 +1,5 @@
 /** The report of a simulation as one HTML file that needs nothing else: for a mail, a ticket, an archive. */
-import type { RunResult, SimResult, Verdict } from '../result.ts'
+import { measuredPercent, type RunResult, type SimResult, type Verdict } from '../result.ts'
 import { html, Markup } from './markup.ts'
 import { formatCount, formatShare } from './numbers.ts'
 import { comparisonCharts, runCharts } from './run-charts.ts'
@@ -69,7 +69,8 @@ function mainRun(run: RunResult): Markup {
     ['… unasked', share(outcome.renewedUnasked)],
     ['… by a visit', share(outcome.renewedByVisit)],
     ['ever on the field list', share(outcome.listed)],
-    ['visits', share(outcome.visits)],
+    ['visits because of a certificate', share(outcome.visits - outcome.visitsWithRepair)],
+    ['… together with a repair', share(outcome.visitsWithRepair)],
     ['lapsed before renewal', share(outcome.lapsed)],
     ['99 % renewed', outcome.day99 === null ? 'never' : `day ${outcome.day99}`],
     ['certificates signed', formatCount(outcome.certificates)],
@@ -129,8 +130,7 @@ function invariantsOf({ invariants, events }: RunResult): Markup {
 }
 
 function variantsOf({ runs, verdict }: SimResult): Markup {
-  const isMissed = ({ outcome, devices }: RunResult) =>
-    verdict !== null && (100 * outcome.visits) / devices > verdict.limit
+  const isMissed = (run: RunResult) => verdict !== null && measuredPercent(verdict.kind, run) > verdict.limit
   return html`<h2>How the outcome moves</h2>
     <p class="soft">
       The same scenario and seed with one number changed. The first row is the scenario itself.
@@ -146,6 +146,7 @@ function variantsOf({ runs, verdict }: SimResult): Markup {
           <th scope="col">SMS</th>
           <th scope="col">ever listed</th>
           <th scope="col">visits</th>
+          <th scope="col">with a repair</th>
           <th scope="col">lapsed</th>
         </tr>
       </thead>
@@ -154,7 +155,7 @@ function variantsOf({ runs, verdict }: SimResult): Markup {
           (run) =>
             html`<tr${new Markup(isMissed(run) ? ' class="missed"' : '')}><th scope="row">${run.name}</th><td>${formatCount(run.devices)}</td>
 <td>${formatShare(run.outcome.renewed / run.devices)}</td><td>${run.outcome.day99 === null ? 'never' : run.outcome.day99}</td><td>${formatCount(run.outcome.sms)}</td>
-<td>${formatShare(run.outcome.listed / run.devices)}</td><td>${formatShare(run.outcome.visits / run.devices)}</td><td>${formatShare(run.outcome.lapsed / run.devices)}</td></tr>`,
+<td>${formatShare(run.outcome.listed / run.devices)}</td><td>${formatShare((run.outcome.visits - run.outcome.visitsWithRepair) / run.devices)}</td><td>${formatShare(run.outcome.visitsWithRepair / run.devices)}</td><td>${formatShare(run.outcome.lapsed / run.devices)}</td></tr>`,
         )}
       </tbody>
     </table>`
