@@ -1,6 +1,6 @@
 /** The devices in a thread of their own: what they do goes on while the platform answers others. */
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads'
-import { assert } from '../../base/errors.ts'
+import { assert, Refusal } from '../../base/errors.ts'
 import { DeviceHost } from './device-host.ts'
 import type { HostPlan, Round, Wake, WireAnswer } from './messages.ts'
 import type { Produced } from './factory.ts'
@@ -20,7 +20,7 @@ export type ThreadCall =
 
 export type ThreadReply =
   | { readonly group: number; readonly round: Round }
-  | { readonly group: number; readonly failure: string }
+  | { readonly group: number; readonly failure: string; readonly isDiskFull: boolean }
 
 const port = parentPort
 assert(port, 'this file is the start of a thread')
@@ -52,7 +52,9 @@ async function handle(call: ThreadCall): Promise<void> {
       call.kind === 'begin' ? await host.begin(group, call.wakes) : await host.answer(group, call.answers)
     reply({ group, round: { ...round, requests: round.requests.map(packed) } })
   } catch (error) {
-    reply({ group, failure: error instanceof Error ? (error.stack ?? error.message) : String(error) })
+    const isDiskFull = error instanceof Refusal && error.code === 'disk-full'
+    const text = error instanceof Error ? ((isDiskFull ? null : error.stack) ?? error.message) : String(error)
+    reply({ group, failure: text, isDiskFull })
   }
 }
 

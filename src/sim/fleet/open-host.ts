@@ -1,6 +1,6 @@
 /** The host of the devices, in this thread or in one of its own. */
 import { MessageChannel, receiveMessageOnPort, Worker, type MessagePort } from 'node:worker_threads'
-import { assert } from '../../base/errors.ts'
+import { assert, Refusal } from '../../base/errors.ts'
 import { DeviceHost } from './device-host.ts'
 import type { Produced } from './factory.ts'
 import type { ThreadCall, ThreadReply } from './host-worker.ts'
@@ -94,7 +94,7 @@ class ThreadHost implements Host {
     assert(waiting, 'a reply was waited for')
     this.#waiting.delete(reply.group)
     if ('round' in reply) waiting.resolve(reply.round)
-    else waiting.reject(new Error(reply.failure))
+    else waiting.reject(reply.isDiskFull ? new Refusal('disk-full', reply.failure) : new Error(reply.failure))
   }
 
   #failed(error: Error): void {

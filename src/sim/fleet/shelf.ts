@@ -1,9 +1,9 @@
 /** Where the storages of devices lie that are asleep: as they are for a small fleet, packed into a file for millions. */
 import { closeSync, openSync, readSync, writeSync } from 'node:fs'
 import { sha256Hex, toHex } from '../../base/bytes.ts'
-import { assert } from '../../base/errors.ts'
-import type { InboxState } from '../../agent/agent-inbox.ts'
-import type { AgentMemory } from '../../agent/agent-memory.ts'
+import { assert, Refusal } from '../../base/errors.ts'
+import { emptyInbox, type InboxState } from '../../agent/agent-inbox.ts'
+import { noMemory, type AgentMemory } from '../../agent/agent-memory.ts'
 import type { Slot } from '../../agent/keystore.ts'
 import { parseCertificate } from '../../pki/certificate.ts'
 import { parseCsr } from '../../pki/csr.ts'
@@ -33,12 +33,15 @@ export class LiveShelf implements Shelf {
   }
 }
 
-/** Bytes of one device in the file: a certificate, a key and what is remembered. What is longer stays in memory. */
-const placeBytes = 1_024
+/**
+ * Bytes of one device in the file: a certificate, a key and what is remembered. What is longer, in the middle of a renewal,
+ * stays in memory.
+ */
+const placeBytes = 1_536
 
 interface PackedSlot {
-  /** The private key's scalar, base64url; null without a key. */
-  readonly d: string | null
+  /** The private key's scalar, base64url. */
+  readonly d: string
   /** Lengths of what follows. */
   readonly spki: number
   readonly csr: number
@@ -50,10 +53,12 @@ interface PackedSlot {
 interface Packed {
   readonly active: Slot | null
   readonly retired: string | null
-  readonly memory: AgentMemory
-  readonly inbox: InboxState
-  readonly a: PackedSlot
-  readonly b: PackedSlot
+  /** Null: as on a new device. */
+  readonly memory: AgentMemory | null
+  readonly inbox: InboxState | null
+  /** Null without a key. */
+  readonly a: PackedSlot | null
+  readonly b: PackedSlot | null
 }
 
 /**
@@ -86,7 +91,21 @@ export class FileShelf implements Shelf {
       return
     }
     this.#long.delete(device)
-    writeSync(this.#file, bytes, 0, bytes.length, device * placeBytes)
+    this.#write(bytes, device * placeBytes)
+  }
+
+  #write(bytes: Uint8Array, at: number): void {
+    try {
+      writeSync(this.#file, bytes, 0, bytes.length, at)
+    } catch (error) {
+      if (!(error instanceof Error) || !('code' in error) || error.code !== 'ENOSPC') throw error
+      throw new Refusal('disk-full', 'there is no room for the storages of the devices', { cause: error })
+    }
+  }
+
+  /** Devices whose storage is too long for the file. */
+  get inMemory(): number {
+    return this.#long.size
   }
 
   close(): void {
@@ -96,10 +115,10 @@ export class FileShelf implements Shelf {
   #packed(flash: Flash): Buffer {
     const { active, retired, memory, inbox, slots } = flash
     const blobs: Uint8Array[] = []
-    const pack = (contents: SlotContents): PackedSlot => {
+    const pack = (contents: SlotContents): PackedSlot | null => {
       const { key, csr, leaf, intermediates, fingerprint } = contents
       const isGone = active !== null && fingerprint !== '' && fingerprint === retired
-      if (key === null || isGone) return { d: null, spki: 0, csr: 0, leaf: 0, chain: [] }
+      if (key === null || isGone) return null
       const inUse = leaf !== null && slots[active ?? 'a'] === contents
       const kept = [leaf === null ? key.spki : null, inUse ? null : (csr?.der ?? null), leaf?.der ?? null]
       for (const blob of kept) if (blob !== null) blobs.push(blob)
@@ -112,8 +131,8 @@ export class FileShelf implements Shelf {
     const packed: Packed = {
       active,
       retired,
-      memory: { ...memory, attempts },
-      inbox,
+      memory: memory === noMemory ? null : { ...memory, attempts },
+      inbox: inbox === emptyInbox ? null : inbox,
       a: pack(slots.a),
       b: pack(slots.b),
     }
@@ -129,12 +148,14 @@ export class FileShelf implements Shelf {
     const next = (length: number): Uint8Array => bytes.subarray(at, (at += length))
     const flash = new Flash()
     for (const slot of ['a', 'b'] as const) {
-      const { d, spki, csr, leaf, chain } = packed[slot]
+      const contents = packed[slot]
+      if (contents === null) continue
+      const { d, spki, csr, leaf, chain } = contents
       const spkiDer = spki === 0 ? null : next(spki)
       const request = csr === 0 ? null : parseCsr(next(csr))
       const certificate = leaf === 0 ? null : parseCertificate(next(leaf))
       const own = spkiDer ?? certificate?.spki ?? null
-      if (d === null || own === null) continue
+      if (own === null) continue
       flash.slots[slot] = {
         ...emptySlot(),
         key: { spki: own, spkiHash: sha256Hex(own), privateKey: d },
@@ -146,8 +167,8 @@ export class FileShelf implements Shelf {
     }
     flash.active = packed.active
     flash.retired = packed.retired
-    flash.memory = packed.memory
-    flash.inbox = packed.inbox
+    flash.memory = packed.memory ?? noMemory
+    flash.inbox = packed.inbox ?? emptyInbox
     return flash
   }
 
