@@ -1,6 +1,6 @@
 /**
  * `node bench/alerts.ts [--devices 2200000] [--directory DIR]`: a whole fleet on SQLite, looked at by the alerts: every
- * certificate near its end, every device's silence, then the rules. Processor time counts; the longest page is how long
+ * certificate near its end, every device's silence, then the rules; in the order of the devices, along indexes. Processor time counts; the longest page is how long
  * requests of devices may have to wait for it.
  */
 import { mkdtempSync, rmSync } from 'node:fs'

@@ -210,7 +210,7 @@ const indexed: readonly (readonly [string, () => Promise<unknown>, RegExp])[] = 
   [
     'moveLiveCertificates',
     () => moveLiveCertificates(tx, device, { cohort: 'a' }),
-    /certificates_device \(device_id=\?\)/,
+    /certificates_live \(device_id=\?\)/,
   ],
   ['auditedCertificates', () => auditedCertificates(q, { afterId: 1, limit: 10 }), /INTEGER PRIMARY KEY/],
   ['auditedBySerials', () => auditedBySerials(q, [sampleSerial(1)]), /certificates_serial/],

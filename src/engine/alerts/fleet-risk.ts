@@ -104,8 +104,6 @@ export interface RiskCollector {
   result(at: Instant): FleetRisk
 }
 
-export const neverSeen: ContactHistory = { seenAt: null, gaps: 0, usualGapMs: 0, longestGapMs: 0 }
-
 export function collectRisk(settings: RiskSettings, now: Instant): RiskCollector {
   const ending = new Map<string, RiskGroup>()
   const ended = new Map<string, RiskGroup>()
@@ -158,8 +156,16 @@ function addTo(
   if (chance.silentMs === null) group.neverSeen++
   else if (chance.missed > 0) group.stuck++
   if (isGraver(severity, group.severity)) group.severity = severity
-  // the sweep comes in the order of their ends
-  if (group.devices.length < samples) group.devices.push({ id, notAfter, chance })
+  keepUrgent(group.devices, { id, notAfter, chance })
+}
+
+/** The first to end, in that order. */
+function keepUrgent(devices: RiskGroup['devices'], device: RiskGroup['devices'][number]): void {
+  const last = devices[samples - 1]
+  if (last && last.notAfter <= device.notAfter) return
+  const at = devices.findIndex(({ notAfter }) => notAfter > device.notAfter)
+  devices.splice(at === -1 ? devices.length : at, 0, device)
+  if (devices.length > samples) devices.pop()
 }
 
 function groupOf({ batch, cohort, profile }: WatchedCertificate): string {

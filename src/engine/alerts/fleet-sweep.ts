@@ -1,14 +1,12 @@
 /**
- * Looks at the whole fleet, a page at a time: certificates by their end as far as the longest lead time, then devices by
- * their silence. What it finds is given out when it is through; until then the result of the sweep before holds.
+ * Looks at the whole fleet, a page at a time, in the order of the devices: their live certificates that end within their lead
+ * times, then their silence. What it finds is given out when it is through; until then the result of the sweep before holds.
  */
 import { dayMs, type Instant } from '../../base/clock.ts'
-import type { DueCursor } from '../../store/due-certificates.ts'
-import { silentDevices, watchedCertificates } from '../../store/expiry-watch.ts'
-import { findLastSeen } from '../../store/last-seen.ts'
+import { activeDevices, silentDevices, watchedCertificates } from '../../store/expiry-watch.ts'
 import type { Engine } from '../context.ts'
 import { alertSettings, otherThresholds } from './alert-settings.ts'
-import { collectRisk, neverSeen, thresholdsOf, type FleetRisk, type RiskCollector } from './fleet-risk.ts'
+import { collectRisk, thresholdsOf, type FleetRisk, type RiskCollector } from './fleet-risk.ts'
 
 /** Rows looked at in one page: some tens of milliseconds. */
 const page = 5_000
@@ -20,8 +18,8 @@ export const darkCheckIns = 4
 export interface FleetSweep {
   readonly now: Instant
   readonly collector: RiskCollector
-  /** Null: the certificates are through. */
-  certificates: DueCursor | null
+  /** The last device whose certificates were looked at; null: they are through. */
+  certificates: string | null
   devices: string
 }
 
@@ -37,7 +35,7 @@ export function newFleetSweep({ settings }: SweptEngine, now: Instant): FleetSwe
   return {
     now,
     collector: collectRisk(risk, now),
-    certificates: { notAfter: now - endedForMs, id: 0 },
+    certificates: '',
     devices: '',
   }
 }
@@ -48,13 +46,12 @@ export async function sweepFleet(engine: SweptEngine, sweep: FleetSweep): Promis
     sweep.certificates = await certificatePage(engine, sweep, sweep.certificates)
     return null
   }
+  const { store, settings } = engine
   const limits = new Map(
-    [...engine.settings.connectivity].map(([name, { checkInMs }]) => [
-      name,
-      sweep.now - darkCheckIns * checkInMs,
-    ]),
+    [...settings.connectivity].map(([name, { checkInMs }]) => [name, sweep.now - darkCheckIns * checkInMs]),
   )
-  const { sums, next } = await silentDevices(engine.store.db, {
+  if (sweep.devices === '') sweep.collector.addSilence(await activeDevices(store.db))
+  const { sums, next } = await silentDevices(store.db, {
     after: sweep.devices,
     limit: 4 * page,
     limits,
@@ -69,26 +66,18 @@ export async function sweepFleet(engine: SweptEngine, sweep: FleetSweep): Promis
 async function certificatePage(
   { store, settings }: SweptEngine,
   { now, collector }: FleetSweep,
-  after: DueCursor,
-): Promise<DueCursor | null> {
+  after: string,
+): Promise<string | null> {
   const alerts = alertSettings(settings)
-  const horizons = new Map(
-    [...settings.connectivity.keys()].map((name) => [name, now + thresholdsOf(alerts, name)[0]]),
-  )
   const { rows, next } = await watchedCertificates(store.db, {
     after,
-    to: Math.max(now + otherThresholds[0], ...horizons.values()),
     limit: page,
-    horizons,
+    from: now - endedForMs,
+    horizons: new Map(
+      [...settings.connectivity.keys()].map((name) => [name, now + thresholdsOf(alerts, name)[0]]),
+    ),
     otherHorizon: now + otherThresholds[0],
   })
-  const seen = await findLastSeen(
-    store.db,
-    rows.map(({ deviceId }) => deviceId),
-  )
-  for (const row of rows) {
-    const history = seen.get(row.deviceId)
-    collector.add(row, history ? { ...history, seenAt: history.at } : neverSeen)
-  }
+  for (const row of rows) collector.add(row, row)
   return next
 }

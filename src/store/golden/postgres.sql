@@ -245,6 +245,8 @@ CREATE INDEX certificates_ended ON public.certificates USING btree (not_after, i
 
 CREATE INDEX certificates_expiry ON public.certificates USING btree (not_after, id) WHERE (status = ANY (ARRAY['issued'::text, 'confirmed'::text]));
 
+CREATE INDEX certificates_live ON public.certificates USING btree (device_id, slot, id, not_after) WHERE (status = ANY (ARRAY['issued'::text, 'confirmed'::text]));
+
 CREATE INDEX certificates_predecessor ON public.certificates USING btree (predecessor_id) WHERE (predecessor_id IS NOT NULL);
 
 CREATE INDEX certificates_reserved ON public.certificates USING btree (created_at, id) WHERE (status = 'reserved'::text);
@@ -340,6 +342,8 @@ create table devices (
   constraint devices_pkey PRIMARY KEY (id),
   constraint devices_state_check CHECK ((state = ANY (ARRAY['registered'::text, 'active'::text, 'quarantined'::text, 'decommissioned'::text])))
 );
+
+CREATE INDEX devices_active ON public.devices USING btree (connectivity, site) WHERE (state = 'active'::text);
 
 CREATE INDEX devices_by_batch ON public.devices USING btree (batch, id) WHERE (batch IS NOT NULL);
 

@@ -214,6 +214,8 @@ CREATE INDEX certificates_expiry on certificates (not_after, id) where status in
 CREATE UNIQUE INDEX certificates_key on certificates (spki_hash, device_id, slot, coalesce(predecessor_id, 0))
   where holds_key = 1;
 
+CREATE INDEX certificates_live on certificates (device_id, slot, id, not_after) where status in ('issued', 'confirmed');
+
 CREATE INDEX certificates_predecessor on certificates (predecessor_id) where predecessor_id is not null;
 
 CREATE INDEX certificates_reserved on certificates (created_at, id) where status = 'reserved';
@@ -289,6 +291,8 @@ CREATE TABLE devices (
   last_renewal_at integer,
   created_at integer not null
 ) strict, without rowid;
+
+CREATE INDEX devices_active on devices (connectivity, site) where state = 'active';
 
 CREATE INDEX devices_by_batch on devices (batch, id) where batch is not null;
 

@@ -1,4 +1,7 @@
-/** What a device shows unasked that is not right: one row for each device and kind, so that it is bounded by the fleet. */
+/**
+ * What a device shows unasked that is not right: one row for each device and kind, so that it is bounded by the fleet. And the
+ * indexes along which the alerts walk over the whole fleet, in the order of the devices.
+ */
 import type { Engine } from '../schema.ts'
 import { words } from './words.ts'
 
@@ -17,5 +20,7 @@ export function deviceOddities(engine: Engine): string[] {
     ) ${keyed}`,
     // The rules count those of the last day; old ones are deleted by it.
     'create index device_oddities_last on device_oddities (kind, last_at)',
+    `create index certificates_live on certificates (device_id, slot, id, not_after) where status in ('issued', 'confirmed')`,
+    `create index devices_active on devices (connectivity, site) where state = 'active'`,
   ]
 }
