@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { createNotifiers } from './alert-notifiers.ts'
 import { createSoftwareAuthority } from './authorities/software.ts'
+import { watchAuthority } from './authorities/watched.ts'
 import { systemClock, type Clock } from './base/clock.ts'
 import { commandName } from './base/command-name.ts'
 import { Refusal } from './base/errors.ts'
@@ -161,6 +162,7 @@ async function buildEngine({
   observer,
 }: Parts): Promise<Pick<App, 'engine' | 'otaSigner'>> {
   const software = createSoftwareAuthority({ directory: dataDirectory.keysDirectory, passphrase, random })
+  const held = observer?.signed ? watchAuthority(software, observer.signed) : software
   const signer = await auditSigner(dataDirectory, software)
   const otaSigner = async () => await openOtaSigner(dataDirectory, software, random)
   // Filled below, and by the roles that make a link to a broker.
@@ -170,7 +172,7 @@ async function buildEngine({
     random,
     log,
     store,
-    authorities: new Map([[software.kind, software]]),
+    authorities: new Map([[software.kind, held]]),
     settings: engineSettings(config),
     triggers,
     notifiers: await createNotifiers({ config, clock, random, log }),

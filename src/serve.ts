@@ -6,7 +6,7 @@ import { adminUrl, type App } from './app.ts'
 import type { Environment, Role } from './config.ts'
 import { createJobs, type Job, type Jobs } from './engine/jobs.ts'
 import { checkSealedTree } from './engine/audit/seal.ts'
-import { crlAges } from './engine/revocation/crl-watch.ts'
+import { platformFigures } from './engine/inventory/platform-figures.ts'
 import { storeAnswers } from './engine/revocation/ocsp-answers.ts'
 import { flushSightings } from './engine/renewals/sighting.ts'
 import type { ServerIdentity } from './protocols/tls-server.ts'
@@ -25,6 +25,8 @@ export interface ServeOptions {
   /** TLS worker processes of the est role. 1: in this process. */
   readonly workers: number
   readonly version: string
+  /** Whose observer the app was opened with; default: new ones, without what an observer tells. */
+  readonly metrics?: Metrics
   /** Asked once, and only for workers, which open the CA keys by themselves. */
   readonly passphrase: () => Promise<string>
   /** For the workers. */
@@ -68,12 +70,9 @@ interface EstRole {
 export async function serve(app: App, options: ServeOptions): Promise<Serving> {
   const started: (() => Promise<unknown>)[] = []
   const stopping = new AbortController()
-  const metrics = new Metrics({
-    version: options.version,
-    issuers: async () =>
-      (await app.engine.issuers.list()).map(({ id, notAfter }) => ({ issuer: id, notAfter })),
-    crls: async () => await crlAges(app.engine, app.engine.clock.now()),
-  })
+  const { metrics = new Metrics(options) } = options
+  const { clock } = app.engine
+  metrics.watchPlatform(async () => await platformFigures(app.engine, clock.now()), clock)
   const stop = async () => {
     stopping.abort()
     // The est endpoint first: it has the requests. The admin endpoint last: it says that we are stopping.

@@ -2,28 +2,17 @@
  * Prometheus metrics. Labels are closed sets (protocol, operation, result, issuer): never a device, so that a fleet of
  * millions has as many series as a fleet of ten.
  */
+import type { Clock } from '../base/clock.ts'
+import type { EngineObserver } from '../engine/context.ts'
+import type { PlatformFigures } from '../engine/inventory/platform-figures.ts'
+import { registerPlatformMetrics } from './platform-metrics.ts'
 import { AggregatorRegistry, collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 
 /** Metrics of one process as JSON: what a worker sends to the process that answers /metrics. */
 export type MetricsSnapshot = Awaited<ReturnType<Registry['getMetricsAsJSON']>>
 
-export interface IssuerExpiry {
-  readonly issuer: string
-  readonly notAfter: number
-}
-
-export interface CrlNextUpdate {
-  readonly issuer: string
-  readonly kind: string
-  readonly nextUpdate: number
-}
-
 export interface MetricsOptions {
   readonly version: string
-  /** Asked at each scrape; given to one process of an installation. */
-  readonly issuers?: () => Promise<readonly IssuerExpiry[]>
-  /** The same. */
-  readonly crls?: () => Promise<readonly CrlNextUpdate[]>
 }
 
 /** Asked at each scrape. */
@@ -38,10 +27,15 @@ export class Metrics {
   readonly #requests: Counter
   readonly #seconds: Histogram
   readonly #handshakeFailures: Counter
+  /** For `openApp`: what the engine tells of its keys and its linter. */
+  readonly observer: EngineObserver
 
   constructor(options: MetricsOptions) {
     const registers = [this.registry]
     collectDefaultMetrics({ register: this.registry })
+    // gauges with the name of a counter: promtool refuses them, and the same stands in those by type
+    for (const what of ['handles', 'requests', 'resources'])
+      this.registry.removeSingleMetric(`nodejs_active_${what}_total`)
     this.#requests = new Counter({
       name: 'perennial_requests_total',
       help: 'Answered requests of devices by result: issued, repeated, pending, answered, error, or a refusal code.',
@@ -61,8 +55,7 @@ export class Metrics {
       registers,
     })
     this.#buildInfo(options.version)
-    if (options.issuers) this.#issuerExpiry(options.issuers)
-    if (options.crls) this.#crlNextUpdate(options.crls)
+    this.observer = keyObserver(registers)
   }
 
   /** @param seconds 0 for an answer given before the body was read: not counted as a latency */
@@ -74,6 +67,11 @@ export class Metrics {
   watchServer({ inFlight, openConnections }: WatchedServer): void {
     this.#gauge('perennial_requests_in_flight', 'Requests at work.', inFlight)
     this.#gauge('perennial_open_connections', 'Open connections of devices.', openConnections)
+  }
+
+  /** Of the whole installation: given to one of its processes. */
+  watchPlatform(read: () => Promise<PlatformFigures>, clock: Pick<Clock, 'now'>): void {
+    registerPlatformMetrics(this.registry, read, clock)
   }
 
   handshakeFailed(): void {
@@ -121,35 +119,27 @@ export class Metrics {
     })
     info.set({ version, node: process.versions.node, openssl: process.versions.openssl }, 1)
   }
+}
 
-  #crlNextUpdate(read: () => Promise<readonly CrlNextUpdate[]>): void {
-    const gauge = new Gauge({
-      name: 'perennial_crl_next_update_seconds',
-      help: 'When the oldest CRL of an issuer and kind lapses, epoch seconds: from then on verifiers refuse every device.',
-      labelNames: ['issuer', 'kind'],
-      aggregator: 'min',
-      registers: [],
-      async collect() {
-        this.reset()
-        for (const { issuer, kind, nextUpdate } of await read()) this.set({ issuer, kind }, nextUpdate / 1000)
-      },
-    })
-    this.registry.registerMetric(gauge)
-  }
-
-  #issuerExpiry(read: () => Promise<readonly IssuerExpiry[]>): void {
-    const gauge = new Gauge({
-      name: 'perennial_issuer_not_after_seconds',
-      help: 'When the certificate of an issuer expires, epoch seconds.',
-      labelNames: ['issuer'],
-      aggregator: 'max',
-      registers: [],
-      async collect() {
-        this.reset()
-        for (const { issuer, notAfter } of await read()) this.set({ issuer }, notAfter / 1000)
-      },
-    })
-    this.registry.registerMetric(gauge)
+/** Keys and rules of the linter are closed sets. */
+function keyObserver(registers: Registry[]): EngineObserver {
+  const signatures = new Histogram({
+    name: 'perennial_signature_seconds',
+    help: 'Signatures with the keys of CAs, by key and whether one was given.',
+    labelNames: ['key', 'result'],
+    buckets: [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.01, 0.05, 0.25, 1, 5],
+    registers,
+  })
+  const lint = new Counter({
+    name: 'perennial_lint_failures_total',
+    help: 'Certificates that were not signed because they would break a rule of the linter, by rule.',
+    labelNames: ['rule'],
+    registers,
+  })
+  return {
+    signed: ({ key, isGood, ms }) =>
+      signatures.observe({ key, result: isGood ? 'signed' : 'failed' }, ms / 1000),
+    lintFailed: (rule) => lint.inc({ rule }),
   }
 }
 

@@ -45,9 +45,8 @@ test('readyz?verbose names each check; a refusal says why, anything else could h
   assert.doesNotMatch(body, /password/)
 })
 
-test('metrics of all processes are summed; build and issuer are not', async () => {
-  const options = { version: '1.2.3', issuers: async () => [{ issuer: 'root', notAfter: 5_000 }] }
-  const main = new Metrics(options)
+test('metrics of all processes are summed; build info is not', async () => {
+  const main = new Metrics({ version: '1.2.3' })
   const worker = new Metrics({ version: '1.2.3' })
   worker.watchServer({ inFlight: () => 3, openConnections: () => 0 })
   const other = new Metrics({ version: '1.2.3' })
@@ -64,7 +63,6 @@ test('metrics of all processes are summed; build and issuer are not', async () =
   assert.match(body, /^perennial_requests_total\{.*result="too-early"\} 1$/m)
   assert.match(body, /^perennial_request_seconds_count\{protocol="est",operation="simpleenroll"\} 3$/m)
   assert.match(body, /^perennial_requests_in_flight 7$/m)
-  assert.match(body, /^perennial_issuer_not_after_seconds\{issuer="root"\} 5$/m)
   assert.match(body, /^perennial_build_info\{version="1\.2\.3",node="[^"]+",openssl="[^"]+"\} 1$/m)
   assert.match(body, /^nodejs_eventloop_lag_p99_seconds /m)
 })
@@ -88,13 +86,31 @@ test('a warning is shown and leaves the process ready', async () => {
   assert.match(answer.body, /^ready$/m)
 })
 
-test('CRLs show when the oldest lapses, OCSP answers are counted by result', async () => {
-  const metrics = new Metrics({
-    version: '1.2.3',
-    crls: async () => [{ issuer: 'issuing', kind: 'shard', nextUpdate: 9_000 }],
-  })
+test('OCSP answers are counted by result', async () => {
+  const metrics = new Metrics({ version: '1.2.3' })
   metrics.watchOcsp(() => new Map([['signed', 3]]))
   const { body } = await (await server([], [metrics])).inject('/metrics')
-  assert.match(body, /^perennial_crl_next_update_seconds\{issuer="issuing",kind="shard"\} 9$/m)
   assert.match(body, /^perennial_ocsp_answers_total\{result="signed"\} 3$/m)
+})
+
+test('startupz: what was good once has started, whatever comes later', async () => {
+  let isGood = false
+  const check: HealthCheck = {
+    name: 'store',
+    run: async () => {
+      if (!isGood) throw new Refusal('store-busy', 'the database is away')
+    },
+  }
+  const app = await server([check])
+  const statuses = async () => [
+    (await app.inject('/startupz')).statusCode,
+    (await app.inject('/readyz')).statusCode,
+    (await app.inject('/livez')).statusCode,
+  ]
+  assert.deepEqual(await statuses(), [503, 503, 200])
+  assert.match((await app.inject('/startupz?verbose')).body, /^\[-\] store failed: the database is away$/m)
+  isGood = true
+  assert.deepEqual(await statuses(), [200, 200, 200])
+  isGood = false
+  assert.deepEqual(await statuses(), [200, 503, 200])
 })

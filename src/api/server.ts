@@ -1,9 +1,9 @@
 /** The admin endpoint on loopback: health, metrics, version, the REST API, and the dashboard. */
-import { fastify, type FastifyInstance } from 'fastify'
+import { fastify, type FastifyInstance, type FastifyReply } from 'fastify'
 import type { Engine } from '../engine/context.ts'
 import { dashboardDirectory, registerDashboard } from './dashboard.ts'
 import { mountDocuments } from './documents.ts'
-import { checkHealth, formatHealth, type HealthCheck } from './health.ts'
+import { checkHealth, formatHealth, type HealthCheck, type HealthReport } from './health.ts'
 import { bodyLimit } from './json-body.ts'
 import { type MetricsSnapshot, renderMetrics } from './metrics.ts'
 import { mountRest, type RestOptions } from './rest.ts'
@@ -54,14 +54,25 @@ export async function createAdminServer(options: AdminServerOptions): Promise<Fa
 
 function mountHealth(app: FastifyInstance, options: AdminServerOptions): void {
   app.get('/livez', async (_request, reply) => reply.type(plainText).send('ok\n'))
-  app.get<{ Querystring: { verbose?: string } }>('/readyz', async (request, reply) => {
-    const report = await checkHealth(options.healthChecks)
-    const isVerbose = request.query.verbose !== undefined
+  // What was good once has started: a database that is away for a minute is no reason to begin anew.
+  let hasStarted = false
+  const answer = (reply: FastifyReply, report: HealthReport, isVerbose: boolean) => {
     const short = report.isReady ? 'ok\n' : 'not ready: add ?verbose for the reason\n'
     return reply
       .code(report.isReady ? 200 : 503)
       .type(plainText)
       .send(isVerbose ? formatHealth(report) : short)
+  }
+  app.get<{ Querystring: { verbose?: string } }>('/readyz', async (request, reply) => {
+    const report = await checkHealth(options.healthChecks)
+    hasStarted ||= report.isReady
+    return answer(reply, report, request.query.verbose !== undefined)
+  })
+  app.get<{ Querystring: { verbose?: string } }>('/startupz', async (request, reply) => {
+    if (hasStarted) return reply.type(plainText).send('ok\n')
+    const report = await checkHealth(options.healthChecks)
+    hasStarted = report.isReady
+    return answer(reply, report, request.query.verbose !== undefined)
   })
   app.get('/metrics', async (_request, reply) => {
     const { contentType, text } = await renderMetrics(await options.snapshots())

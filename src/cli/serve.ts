@@ -1,4 +1,5 @@
 /** `perennial serve`. */
+import { Metrics } from '../api/metrics.ts'
 import { InvalidArgumentError, Option, type Command } from 'commander'
 import { openApp, type App } from '../app.ts'
 import { roles as allRoles, type Role } from '../config/schema.ts'
@@ -68,9 +69,13 @@ async function run(cli: CliContext, options: ServeCommandOptions): Promise<void>
   }
 }
 
+export type ServedApp = App & { readonly metrics: Metrics }
+
 /** The app as `serve` and `demo` need it: the database brought up to date, the rules checked, changes on record. */
-export async function openForServing(cli: CliContext): Promise<App> {
+export async function openForServing(cli: CliContext): Promise<ServedApp> {
+  const metrics = new Metrics({ version: cli.version })
   const app = await openApp({
+    observer: metrics.observer,
     dataDirectory: await cli.dataDirectory(),
     env: cli.env,
     passphrase: () => cli.passphrase(),
@@ -79,7 +84,7 @@ export async function openForServing(cli: CliContext): Promise<App> {
   try {
     await requirePolicy(app)
     await recordSettingsChanges(app)
-    return app
+    return { ...app, metrics }
   } catch (error) {
     await app.close()
     throw error
@@ -88,13 +93,14 @@ export async function openForServing(cli: CliContext): Promise<App> {
 
 export async function startServing(
   cli: CliContext,
-  app: App,
+  app: ServedApp,
   options: ServeCommandOptions,
 ): Promise<Serving> {
   return await serve(app, {
     roles: options.roles ?? app.config.serve.roles,
     workers: options.workers ?? app.config.serve.workers,
     version: cli.version,
+    metrics: app.metrics,
     passphrase: () => cli.passphrase(),
     env: cli.env,
   })

@@ -85,6 +85,10 @@ export interface EngineObserver {
   readonly issued?: (record: CertificateRecord, how: { readonly repeated: boolean }) => void
   readonly refused?: (operation: 'enroll' | 'reenroll' | 'serverkeygen', code: RefusalCode) => void
   readonly pending?: (profile: string) => void
+  /** A key of a CA was asked for a signature. */
+  readonly signed?: (how: { readonly key: string; readonly isGood: boolean; readonly ms: number }) => void
+  /** The rule that a certificate would have broken. */
+  readonly lintFailed?: (rule: string) => void
 }
 
 export interface EngineParts {

@@ -46,7 +46,9 @@ async function handle(message: ToWorker): Promise<void> {
 async function start(message: ToWorker & { kind: 'start' }): Promise<void> {
   const { passphrase, identity, host, port, version } = message
   try {
+    const metrics = new Metrics({ version })
     const app = await openApp({
+      observer: metrics.observer,
       dataDirectory: await openDataDirectory(message.dataPath),
       env: process.env,
       passphrase: async () => passphrase,
@@ -54,7 +56,6 @@ async function start(message: ToWorker & { kind: 'start' }): Promise<void> {
     const listenOn = { host, port, reusePort: true }
     const { engine, config } = app
     for (const authority of engine.authorities.values()) await authority.unlock?.()
-    const metrics = new Metrics({ version })
     const endpoint = await openEstEndpoint({ engine, config, identity, metrics, listen: listenOn })
     running = { app, endpoint, metrics, jobs: createJobs(engine, workerJobs).run(stopping.signal) }
     report({ kind: 'listening', port: endpoint.port })

@@ -1,7 +1,8 @@
 /** What was sent to people and programs about alerts, and what became of it. */
-import type { Instant } from '../base/clock.ts'
-import { assertLimit, pageOf, rowCursor, type Page, type PageRequest } from './page.ts'
 import { sql } from 'kysely'
+import type { Instant } from '../base/clock.ts'
+import { addCounters } from './counters.ts'
+import { assertLimit, pageOf, rowCursor, type Page, type PageRequest } from './page.ts'
 import type { NotificationTable } from './schema-alerts.ts'
 import type { Queries, Tx } from './schema.ts'
 
@@ -80,8 +81,9 @@ export async function findNotification(q: Queries, id: number): Promise<Notifica
 /** One more attempt was made, with this end. */
 export async function settleNotification(
   tx: Tx,
-  end: Pick<NotificationRecord, 'id' | 'status' | 'detail'> & { readonly now: Instant },
+  end: Pick<NotificationRecord, 'id' | 'notifier' | 'status' | 'detail'> & { readonly now: Instant },
 ): Promise<void> {
+  if (end.status !== 'waiting') addCounters(tx, { [`notifications.${end.status}.${end.notifier}`]: 1 })
   await tx
     .updateTable('notifications')
     .set({ status: end.status, detail: end.detail, updated_at: end.now, attempts: sql`attempts + 1` })

@@ -212,6 +212,24 @@ export interface TaskCount {
   readonly count: number
 }
 
+export interface DueTask {
+  readonly kind: string
+  readonly runAt: Instant
+}
+
+/** The longest that is due, by kind. Index: tasks_due_of_kind, over what is due. */
+export async function oldestDue(q: Queries, now: Instant): Promise<DueTask[]> {
+  const rows = await q
+    .selectFrom('tasks')
+    .select(['kind', sql<number>`min(run_at)`.as('run_at')])
+    .where(isOpen)
+    .where('run_at', '<=', now)
+    .groupBy('kind')
+    .orderBy('kind')
+    .execute()
+  return rows.map(({ kind, run_at: runAt }) => ({ kind, runAt }))
+}
+
 /** Open and dead tasks by kind and status, for gauges. Indexes: tasks_due_of_kind, tasks_dead. */
 export async function countTasks(q: Queries): Promise<TaskCount[]> {
   const count = sql<number>`cast(count(*) as bigint)`.as('count')

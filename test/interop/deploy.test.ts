@@ -1,10 +1,15 @@
 /** The files of deploy/, each by its own validator where Debian has it. Helm is not in Debian: see fillTemplate. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { parse, parseAllDocuments } from 'yaml'
 import { Metrics } from '../../src/api/metrics.ts'
+import { freePorts } from '../helpers/checkout.ts'
+import { testPassphrase } from '../helpers/installation.ts'
+import { perennial, startPerennial, temporaryFolder } from '../helpers/perennial.ts'
 import { missing } from '../helpers/require.ts'
 import { run } from '../helpers/run.ts'
 
@@ -19,6 +24,37 @@ test('promtool takes the rules, and they fire when they should', { skip: missing
   const cwd = join(deploy, 'prometheus')
   const tested = await run('promtool', ['test', 'rules', 'perennial.rules.test.yml'], { cwd })
   assert.equal(tested.exitCode, 0, `${tested.stdout.toString()}${tested.stderr}`)
+})
+
+test('promtool takes what a running platform shows', { skip: missing('promtool') }, async () => {
+  const folder = temporaryFolder()
+  const [est, status, admin] = await freePorts(3)
+  const env = {
+    PERENNIAL_DATA: join(folder, 'data'),
+    PERENNIAL_PASSPHRASE: testPassphrase,
+    PERENNIAL_EST__PORT: String(est),
+    PERENNIAL_STATUS__PORT: String(status),
+    PERENNIAL_ADMIN__PORT: String(admin),
+    PERENNIAL_MQTT__BROKER: 'none',
+  }
+  const made = await perennial(['init'], { cwd: folder, env })
+  assert.equal(made.exitCode, 0, made.stderr)
+  const serving = startPerennial(['serve', '--json'], { cwd: folder, env })
+  try {
+    assert.ok(serving.stdout)
+    for await (const line of createInterface(serving.stdout)) if (line === '}') break
+    assert.equal((await fetch(`http://127.0.0.1:${admin}/startupz`)).status, 200)
+    const text = await (await fetch(`http://127.0.0.1:${admin}/metrics`)).text()
+    const check = await run('promtool', ['check', 'metrics'], { input: text })
+    assert.equal(`${check.stdout.toString()}${check.stderr}`, '')
+    assert.equal(check.exitCode, 0)
+    assert.match(text, /^perennial_signature_seconds_count\{key="issuing-[0-9a-f]+",result="signed"\} [1-9]/m)
+    assert.match(text, /^perennial_devices\{state="active"\} 0$/m)
+  } finally {
+    const gone = once(serving, 'exit')
+    serving.kill('SIGKILL')
+    await gone
+  }
 })
 
 interface Rules {
@@ -38,7 +74,7 @@ test('each rule has a runbook that is there', () => {
 })
 
 test('every metric that rules and dashboard name is one that the platform has', async () => {
-  const sources = ['src/api/metrics.ts', 'src/api/metrics', 'src/serve'].flatMap((path) =>
+  const sources = ['src/api/metrics.ts', 'src/api/platform-metrics.ts'].flatMap((path) =>
     sourcesOf(join(root, path)),
   )
   const own = new Set([...sources.join('\n').matchAll(/'(perennial_[a-z_]+)'/g)].map(([, name = '']) => name))
@@ -47,7 +83,7 @@ test('every metric that rules and dashboard name is one that the platform has', 
   const text = read('prometheus', 'perennial.rules.yml') + read('grafana', 'perennial.json')
   const named = new Set(
     [...text.matchAll(/\b((?:perennial|nodejs|process)_[a-z0-9_]+)/g)].map(([, name = '']) =>
-      name.replace(/_bucket$/, ''),
+      name.replace(/_(bucket|count)$/, ''),
     ),
   )
   assert.ok(named.size > 6)

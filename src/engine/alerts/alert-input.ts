@@ -124,11 +124,13 @@ export async function readInput(engine: Engine, parts: InputParts): Promise<Aler
   }
 }
 
+/** A sign of so long ago says nothing of now. */
+export const oddSinceMs = dayMs
 /** More are not counted: no rule says anything else of them. */
 const mostOdd = 100_000
 
 async function oddDevices({ store }: Engine, kind: OddityKind, now: Instant): Promise<OddDevices> {
-  const request = { kind, since: now - dayMs }
+  const request = { kind, since: now - oddSinceMs }
   const count = await countOddities(store.db, { ...request, limit: mostOdd })
   return { count, latest: count === 0 ? [] : await latestOddities(store.db, { ...request, limit: 5 }) }
 }

@@ -192,10 +192,10 @@ async function deliver(engine: Engine, notification: NotificationRecord, signal:
 
 async function settle(
   { store, clock }: Engine,
-  { id }: NotificationRecord,
+  { id, notifier }: NotificationRecord,
   end: Pick<NotificationRecord, 'status' | 'detail'>,
 ): Promise<void> {
-  await store.transaction((tx) => settleNotification(tx, { id, ...end, now: clock.now() }))
+  await store.transaction((tx) => settleNotification(tx, { id, notifier, ...end, now: clock.now() }))
 }
 
 /**

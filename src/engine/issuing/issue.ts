@@ -82,7 +82,7 @@ export async function issueCertificate(engine: Engine, issuance: Issuance, now: 
 
   // 6 lint: every rule over the exact bytes
   await faults?.at('lint')
-  lint(issuance)
+  lint(engine, issuance)
 
   // 7 reserve: what will be signed is on record before the key is used
   await faults?.at('reserve')
@@ -112,7 +112,10 @@ export async function issueCertificate(engine: Engine, issuance: Issuance, now: 
   }
 }
 
-function lint({ signer, certificate, purpose, keyEnciphermentExpected = false }: Issuance): void {
+function lint(
+  { observer }: Engine,
+  { signer, certificate, purpose, keyEnciphermentExpected = false }: Issuance,
+): void {
   const findings = lintCertificate({
     tbs: certificate.tbs,
     issuer: signer.certificate,
@@ -120,6 +123,7 @@ function lint({ signer, certificate, purpose, keyEnciphermentExpected = false }:
   })
   const first = findings.find(({ severity }) => severity === 'error')
   if (!first) return
+  observer.lintFailed?.(first.rule)
   throw new Refusal(
     'lint-failed',
     `the certificate would break ${first.clause} (${first.rule}: ${first.message}): an operator must correct profile ${certificate.profile ?? 'of the issuer'}`,

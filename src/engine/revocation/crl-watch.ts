@@ -9,7 +9,10 @@ export interface CrlAge {
   readonly issuer: string
   readonly kind: CrlKind
   /** Of the oldest one of its kind that is in force. */
+  readonly thisUpdate: Instant
   readonly nextUpdate: Instant
+  /** Of all of its kind together. */
+  readonly entries: number
 }
 
 /** One line per issuer and kind, so that an issuer of a thousand shards has no more series than one of one. */
@@ -17,10 +20,17 @@ export async function crlAges(engine: Engine, now: Instant): Promise<CrlAge[]> {
   const oldest = new Map<string, CrlAge>()
   for await (const { issuer, kind, latest } of latestCrls(engine, now)) {
     if (latest === null) continue
-    const { nextUpdate } = latest
+    const { thisUpdate, nextUpdate, entries } = latest
     const key = `${issuer} ${kind}`
     const known = oldest.get(key)
-    if (!known || nextUpdate < known.nextUpdate) oldest.set(key, { issuer, kind, nextUpdate })
+    const ages = known && known.nextUpdate <= nextUpdate ? known : { thisUpdate, nextUpdate }
+    oldest.set(key, {
+      issuer,
+      kind,
+      thisUpdate: ages.thisUpdate,
+      nextUpdate: ages.nextUpdate,
+      entries: (known?.entries ?? 0) + entries,
+    })
   }
   return [...oldest.values()]
 }
