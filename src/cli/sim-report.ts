@@ -159,6 +159,7 @@ export const sensitivityColumns: Column<SensitivityRow>[] = [
   { title: 'WITH A REPAIR', value: (row) => share(row, row.outcome.visitsWithRepair), align: 'right' },
   { title: 'LAPSED', value: (row) => share(row, row.outcome.lapsed), align: 'right' },
   { title: '99 % ON DAY', value: ({ outcome }) => outcome.day99, align: 'right' },
+  { title: 'CAMPAIGN', value: ({ outcome }) => outcome.campaign },
 ]
 
 function share({ devices }: SensitivityRow, count: number): string {

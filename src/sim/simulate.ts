@@ -12,6 +12,7 @@ import { openStore } from '../store/open.ts'
 import { deviceOf } from './fleet/factory.ts'
 import { openHost } from './fleet/open-host.ts'
 import { applyEvent } from './events.ts'
+import { watchDisk } from './full-disk.ts'
 import { Invariants } from './invariants.ts'
 import { simActor } from './installation.ts'
 import { formatParameter, type ParameterName } from './parameters.ts'
@@ -86,7 +87,8 @@ export async function simulate(options: SimulateOptions): Promise<SimResult> {
     partial,
     parameters: reportedParameters(scenario),
     runs,
-    verdict: first && scenario.target ? verdictOf(scenario.target, first) : null,
+    // what has not been run to its end has not met its target
+    verdict: first && partial === null && scenario.target ? verdictOf(scenario.target, first) : null,
   }
 }
 
@@ -114,12 +116,14 @@ async function simulateOne(
   const isBig = devices >= (options.fileDevices ?? fileDevices)
   const directory = await mkdtemp(join(options.directory ?? tmpdir(), 'perennial-sim-'))
   const database = join(directory, 'perennial.db')
-  const store = await openStore({
+  const opened = await openStore({
     url: `sqlite:${isBig ? database : ':memory:'}`,
     synchronous: 'off',
     isExclusive: isBig,
     cacheKb: Math.min(cache.mostKb, Math.max(64 * 1024, devices * cache.deviceKb)),
   })
+  const disk: Disk = { full: null }
+  const store = watchDisk(opened, (reason) => void (disk.full ??= reason))
   const watch = watchCost()
   try {
     const isExact = devices <= exactDevices
@@ -135,7 +139,7 @@ async function simulateOne(
       onEnd: (device, end) => invariants.ended(device, end),
     })
     const invariants = new Invariants(world, isExact ? 'every device' : 'sums and a sample')
-    const run = new Run(world, invariants, { ...options, name })
+    const run = new Run({ world, invariants, disk }, { ...options, name })
     const partial = await run.run()
     const sizeOf = async (file: string) =>
       await stat(file).then(
@@ -153,6 +157,21 @@ async function simulateOne(
   }
 }
 
+function diskFull(reason: string): string {
+  return `the disk is full: ${reason}`
+}
+
+interface Disk {
+  /** Why nothing can be stored any more; null while it can. */
+  full: string | null
+}
+
+interface RunParts {
+  readonly world: World
+  readonly invariants: Invariants
+  readonly disk: Disk
+}
+
 class Run {
   readonly #world: World
   readonly #invariants: Invariants
@@ -162,8 +181,10 @@ class Run {
   readonly #elapsed = stopwatch()
   #days = 0
   #status: string | null = null
+  readonly #disk: Disk
 
-  constructor(world: World, invariants: Invariants, options: SimulateOptions & { readonly name: string }) {
+  constructor({ world, invariants, disk }: RunParts, options: SimulateOptions & { readonly name: string }) {
+    this.#disk = disk
     this.#world = world
     this.#invariants = invariants
     this.#options = options
@@ -176,7 +197,7 @@ class Run {
       await this.#begin()
       return await this.#everyDay()
     } catch (error) {
-      if (error instanceof Refusal && error.code === 'disk-full') return `the disk is full: ${error.message}`
+      if (error instanceof Refusal && error.code === 'disk-full') return diskFull(error.message)
       throw error
     }
   }
@@ -217,6 +238,7 @@ class Run {
         this.#event(await applyEvent(world, this.#invariants, event))
       }
       await world.step()
+      if (this.#disk.full !== null) return diskFull(this.#disk.full)
       this.#recorder.tick()
       await this.#watchCampaign()
       this.#progress('running', world.tick, world.ticks)

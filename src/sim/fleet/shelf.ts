@@ -98,7 +98,9 @@ export class FileShelf implements Shelf {
     try {
       writeSync(this.#file, bytes, 0, bytes.length, at)
     } catch (error) {
-      if (!(error instanceof Error) || !('code' in error) || error.code !== 'ENOSPC') throw error
+      const code = error instanceof Error && 'code' in error ? error.code : null
+      // EFBIG, EDQUOT: as full as it may be for us
+      if (code !== 'ENOSPC' && code !== 'EFBIG' && code !== 'EDQUOT') throw error
       throw new Refusal('disk-full', 'there is no room for the storages of the devices', { cause: error })
     }
   }

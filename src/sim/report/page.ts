@@ -148,6 +148,7 @@ function variantsOf({ runs, verdict }: SimResult): Markup {
           <th scope="col">visits</th>
           <th scope="col">with a repair</th>
           <th scope="col">lapsed</th>
+          <th scope="col" class="text">campaign</th>
         </tr>
       </thead>
       <tbody>
@@ -155,7 +156,7 @@ function variantsOf({ runs, verdict }: SimResult): Markup {
           (run) =>
             html`<tr${new Markup(isMissed(run) ? ' class="missed"' : '')}><th scope="row">${run.name}</th><td>${formatCount(run.devices)}</td>
 <td>${formatShare(run.outcome.renewed / run.devices)}</td><td>${run.outcome.day99 === null ? 'never' : run.outcome.day99}</td><td>${formatCount(run.outcome.sms)}</td>
-<td>${formatShare(run.outcome.listed / run.devices)}</td><td>${formatShare((run.outcome.visits - run.outcome.visitsWithRepair) / run.devices)}</td><td>${formatShare(run.outcome.visitsWithRepair / run.devices)}</td><td>${formatShare(run.outcome.lapsed / run.devices)}</td></tr>`,
+<td>${formatShare(run.outcome.listed / run.devices)}</td><td>${formatShare((run.outcome.visits - run.outcome.visitsWithRepair) / run.devices)}</td><td>${formatShare(run.outcome.visitsWithRepair / run.devices)}</td><td>${formatShare(run.outcome.lapsed / run.devices)}</td><td class="text">${run.outcome.campaign ?? 'none'}</td></tr>`,
         )}
       </tbody>
     </table>`
