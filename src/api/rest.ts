@@ -3,6 +3,7 @@ import { Readable } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Refusal } from '../base/errors.ts'
+import { tracedRequest } from '../base/trace.ts'
 import { safeJson } from '../base/safe-json.ts'
 import { actors } from '../engine/audit/audit.ts'
 import type { Engine } from '../engine/context.ts'
@@ -137,7 +138,9 @@ function mount(
       const call = callOf(request, reply, { ...options, route, checks })
       const fields = fieldsOf((call.query as { fields?: string }).fields, route.response)
       const work = async () => {
-        const result = await route.handler(call as Call<never, never, never>)
+        const result = await tracedRequest(`api ${route.operationId}`, {}, () =>
+          route.handler(call as Call<never, never, never>),
+        )
         return answerOf(route, result, fields)
       }
       return await send(

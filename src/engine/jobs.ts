@@ -7,6 +7,7 @@ import { minuteMs } from '../base/clock.ts'
 import { Refusal } from '../base/errors.ts'
 import { token } from '../base/random.ts'
 import { backoffMs, jitteredMs } from '../base/retry.ts'
+import { traced } from '../base/trace.ts'
 import { acquireLease, checkFence, releaseLease } from '../store/leases.ts'
 import type { Tx } from '../store/schema.ts'
 import type { Engine } from './context.ts'
@@ -122,7 +123,11 @@ async function runPass(
     const fence = await takeLease(engine, state, holder, startedAt)
     if (!fence) return null
     state.status = { ...state.status, isRunning: true, isHolder: true, startedAt }
-    const result = await job.run(engine, startedAt, signal, fence)
+    const result = await traced(`job ${job.name}`, {}, async (span) => {
+      const ended = await job.run(engine, startedAt, signal, fence)
+      span.setAttribute('perennial.worked', ended.worked)
+      return ended
+    })
     succeeded(engine, state, result)
     return result
   } catch (error) {

@@ -8,6 +8,7 @@ import { canonicalJson, type CanonicalValue } from '../base/canonical-json.ts'
 import { assert, Refusal } from '../base/errors.ts'
 import { backoffMs, type Backoff } from '../base/retry.ts'
 import { printable } from '../base/text.ts'
+import { traced } from '../base/trace.ts'
 import type { Page, PageRequest } from '../store/page.ts'
 import type { Tx } from '../store/schema.ts'
 import {
@@ -159,7 +160,8 @@ async function runTask(
   const { id, attempts } = task
   let failure: unknown = null
   try {
-    await handler.run(engine, JSON.parse(task.payload), signal)
+    const attributes = { 'perennial.task': id, 'perennial.attempt': attempts }
+    await traced(`task ${task.kind}`, attributes, () => handler.run(engine, JSON.parse(task.payload), signal))
   } catch (error) {
     failure = error ?? new Error('the handler threw nothing')
   }

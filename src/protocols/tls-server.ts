@@ -13,6 +13,7 @@ import { constants } from 'node:crypto'
 import { createServer, type Server } from 'node:https'
 import type { TlsOptions, TLSSocket } from 'node:tls'
 import { stopwatch } from '../base/clock.ts'
+import { tracedRequest } from '../base/trace.ts'
 import type { Engine } from '../engine/context.ts'
 import { effectivePeer } from './client-cert-header.ts'
 import { Bursts } from './bursts.ts'
@@ -123,9 +124,14 @@ export function createEstServer(options: EstServerOptions): EstServer {
     handle: async (head: HttpRequestHead, body: Uint8Array, request: { readonly socket: unknown }) => {
       const elapsedMs = stopwatch()
       const socket = request.socket as TLSSocket
-      const answer = await respond(head, body, socket)
+      const operation = deviceOperation(head.path)
+      const answer = await tracedRequest(`device ${operation}`, {}, async (span) => {
+        const given = await respond(head, body, socket)
+        span.setAttribute('perennial.result', given.result)
+        return given
+      })
       gate.answered(socket)
-      observer?.answered?.(deviceOperation(head.path), answer.result, elapsedMs() / 1000)
+      observer?.answered?.(operation, answer.result, elapsedMs() / 1000)
       return answer
     },
   }

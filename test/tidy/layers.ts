@@ -15,7 +15,7 @@ const belowEdge = ['engine', 'pki', 'filter', 'base']
 const belowApp = ['config', ...edges, 'client', 'agent', 'engine', 'store', 'pki', 'filter', 'base']
 
 export const layers: Readonly<Record<string, Layer>> = {
-  base: { imports: [], packages: ['pino'] },
+  base: { imports: [], packages: ['pino', '@opentelemetry/api'] },
   pki: { imports: ['base'], packages: [] },
   // The filter language of lists; runs in a browser too.
   filter: { imports: ['base'], packages: [] },

@@ -4,6 +4,7 @@
  */
 import type { Instant } from '../../base/clock.ts'
 import { assert, Refusal } from '../../base/errors.ts'
+import { traced } from '../../base/trace.ts'
 import { parseCsr, type Csr } from '../../pki/csr.ts'
 import { parsePublicKey, type PublicKey } from '../../pki/key.ts'
 import { markApprovalUsed } from '../../store/approvals.ts'
@@ -66,6 +67,16 @@ export type EnrollOutcome =
  * @throws Refusal for everything that we expect to go wrong; nothing of a refused request is kept
  */
 export async function enroll(engine: Engine, request: EnrollRequest): Promise<EnrollOutcome> {
+  const { operation, protocol } = request
+  const attributes = { 'perennial.operation': operation, 'perennial.protocol': protocol }
+  return await traced('enroll', attributes, async (span) => {
+    const outcome = await answerRequest(engine, request)
+    span.setAttribute('perennial.outcome', outcome.kind)
+    return outcome
+  })
+}
+
+async function answerRequest(engine: Engine, request: EnrollRequest): Promise<EnrollOutcome> {
   const { observer, faults } = engine
   const now = engine.clock.now()
   let known: Applicant | null = null
@@ -76,7 +87,7 @@ export async function enroll(engine: Engine, request: EnrollRequest): Promise<En
 
     // 2 identify: validity, trust and status are looked at now
     await faults?.at('identify')
-    const applicant = await identify(engine, { ...request, now })
+    const applicant = await traced('enroll.identify', {}, () => identify(engine, { ...request, now }))
     known = applicant
 
     const outcome = await shareAnswer(engine, { applicant, key, operation: request.operation }, async () =>

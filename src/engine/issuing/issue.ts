@@ -10,6 +10,7 @@ import { assert, assertNever, InvariantError, Refusal } from '../../base/errors.
 import type { CertificateId } from '../../base/id.ts'
 import { assembleCertificate, type Certificate } from '../../pki/certificate.ts'
 import type { PublicKey } from '../../pki/key.ts'
+import { traced } from '../../base/trace.ts'
 import { lintCertificate, type LintPurpose } from '../../pki/lint.ts'
 import { verifySignature, type SignatureAlgorithm } from '../../pki/signature.ts'
 import type { CertificateRecord } from '../../store/certificate-record.ts'
@@ -86,7 +87,7 @@ export async function issueCertificate(engine: Engine, issuance: Issuance, now: 
 
   // 7 reserve: what will be signed is on record before the key is used
   await faults?.at('reserve')
-  const reserved = await reserveOrWait(engine, issuance, now)
+  const reserved = await traced('issue.reserve', {}, () => reserveOrWait(engine, issuance, now))
   if ('winner' in reserved) return issuedBefore(reserved.winner)
 
   const { id } = reserved
@@ -95,7 +96,10 @@ export async function issueCertificate(engine: Engine, issuance: Issuance, now: 
 
     // 8 sign: no transaction is open
     await faults?.at('sign')
-    const signature = await sign(engine, issuance)
+    const { issuerId } = issuance.certificate
+    const signature = await traced('issue.sign', { 'perennial.issuer': issuerId }, () =>
+      sign(engine, issuance),
+    )
 
     // 9 check: a signature that does not verify never leaves, and it covers the bytes on record
     await faults?.at('check')
@@ -103,7 +107,7 @@ export async function issueCertificate(engine: Engine, issuance: Issuance, now: 
 
     // 10 commit: nothing leaves before this is durable
     await faults?.at('commit')
-    const record = await commit(engine, issuance, { id, der, now })
+    const record = await traced('issue.commit', {}, () => commit(engine, issuance, { id, der, now }))
     await faults?.at('committed')
     return { record, der, repeated: false }
   } catch (error) {
