@@ -21,6 +21,7 @@ find_lacking() {
   need strongswan "command -v pki && test -e $plugins/libstrongswan-openssl.so && test -e $plugins/libstrongswan-curl.so" \
     'strongswan-pki libstrongswan-standard-plugins libstrongswan-extra-plugins'
   need certtool 'command -v certtool' gnutls-bin
+  need docker-compose 'command -v docker-compose' docker-compose
   need systemd-analyze 'command -v systemd-analyze' systemd
   need kannel '[ -x /usr/sbin/bearerbox ] && [ -x /usr/sbin/smsbox ]' kannel
   need ocsptool 'command -v ocsptool' gnutls-bin

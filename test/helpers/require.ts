@@ -58,6 +58,7 @@ const programs = {
   mosquitto_pub: { find: () => onPath('mosquitto_pub'), install: 'mosquitto-clients' },
   mosquitto_sub: { find: () => onPath('mosquitto_sub'), install: 'mosquitto-clients' },
   promtool: { find: () => onPath('promtool'), install: 'prometheus' },
+  'docker-compose': { find: () => onPath('docker-compose'), install: 'docker-compose' },
   'systemd-analyze': { find: () => onPath('systemd-analyze'), install: 'systemd' },
   javac: { find: () => onPath('javac'), install: 'default-jdk-headless' },
   bouncycastle: {

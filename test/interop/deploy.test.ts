@@ -1,7 +1,7 @@
-/** The files of deploy/, each by its own validator where Debian has it. Helm is not in Debian: see fillTemplate. */
+/** The files of deploy/, each by its own validator where Debian has it. Helm is not in Debian: see engineSource. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
@@ -10,7 +10,7 @@ import { Metrics } from '../../src/api/metrics.ts'
 import { freePorts } from '../helpers/checkout.ts'
 import { testPassphrase } from '../helpers/installation.ts'
 import { perennial, startPerennial, temporaryFolder } from '../helpers/perennial.ts'
-import { missing } from '../helpers/require.ts'
+import { missing, programPath } from '../helpers/require.ts'
 import { run } from '../helpers/run.ts'
 
 const root = join(import.meta.dirname, '..', '..')
@@ -101,6 +101,31 @@ test('systemd takes the unit, and little is left open', { skip: missing('systemd
   const unit = join(deploy, 'systemd', 'perennial.service')
   const security = await run('systemd-analyze', ['security', '--offline=true', '--threshold=20', unit])
   assert.equal(security.exitCode, 0, security.stdout.toString())
+  // it looks for the program: on a machine of tests Node.js is elsewhere
+  const here = join(temporaryFolder(), 'perennial.service')
+  writeFileSync(here, read('systemd', 'perennial.service').replaceAll('/usr/bin/node', process.execPath))
+  const verified = await run('systemd-analyze', ['verify', here])
+  assert.equal(
+    verified.stderr
+      .split('\n')
+      .filter((line) => line.includes('perennial'))
+      .join('\n'),
+    '',
+  )
+  assert.equal(verified.exitCode, 0, verified.stderr)
+  writeFileSync(here, `${readFileSync(here, 'utf8')}\n[Service]\nProtectSystme=yes\n`)
+  assert.match((await run('systemd-analyze', ['verify', here])).stderr, /Unknown key.*ProtectSystme/)
+})
+
+test('docker-compose takes the compose file', { skip: missing('docker-compose') }, async () => {
+  const file = join(deploy, 'docker', 'docker-compose.yml')
+  const { exitCode, stdout, stderr } = await run('docker-compose', ['-f', file, 'config'])
+  assert.equal(exitCode, 0, stderr)
+  const { services } = parse(stdout.toString()) as Compose
+  assert.deepEqual(Object.keys(services).sort(), ['mosquitto', 'perennial', 'postgres'])
+  const wrong = join(temporaryFolder(), 'docker-compose.yml')
+  writeFileSync(wrong, readFileSync(file, 'utf8').replace('read_only:', 'readonly:'))
+  assert.notEqual((await run('docker-compose', ['-f', wrong, 'config', '-q'])).exitCode, 0)
 })
 
 interface Compose {
@@ -132,78 +157,211 @@ test('the compose file names only services, secrets and volumes that there are',
   }
 })
 
+/** hadolint is not in Debian and images are not built here: what would be wrong in silence is asked for. */
+test('the image runs as nobody in particular, and holds no key and no history', () => {
+  const lines = read('docker', 'Dockerfile').replaceAll('\\\n', ' ').split('\n')
+  const of = (word: string): string[] =>
+    lines.flatMap((line) => (line.startsWith(`${word} `) ? [line.slice(word.length + 1)] : []))
+  assert.deepEqual(of('USER'), ['node'])
+  assert.ok(lines.indexOf('USER node') < lines.findIndex((line) => line.startsWith('ENTRYPOINT')))
+  for (const base of of('FROM')) assert.match(base, /^node:\d+-[a-z-]+( AS build)?$/, 'no `latest`')
+  for (const step of of('RUN').filter((each) => each.includes('npm')))
+    assert.equal(step.match(/npm \w+/g)?.length, step.match(/--ignore-scripts/g)?.length, step)
+  assert.deepEqual(of('EXPOSE'), ['8443 8080 8883'], 'not the admin port')
+  const ignored = readFileSync(join(root, '.dockerignore'), 'utf8').split('\n')
+  for (const name of ['perennial-data', 'deploy', '.git', 'node_modules'])
+    assert.ok(ignored.includes(name), name)
+  const wanted = of('COPY')
+    .filter((copy) => !copy.startsWith('--from'))
+    .flatMap((copy) => copy.split(' ').slice(0, -1))
+  for (const path of [
+    ...wanted,
+    'src',
+    'web',
+    'src/main.ts',
+    'node_modules/vite/bin/vite.js',
+    'web/vite.config.ts',
+  ]) {
+    assert.ok(existsSync(join(root, path)), path)
+    if (!path.startsWith('node_modules')) assert.ok(!ignored.includes(path), `${path} is ignored`)
+  }
+})
+
+interface Probe {
+  readonly httpGet: { readonly path: string; readonly port: string }
+}
+
 interface Manifest {
   readonly kind: string
   readonly spec: {
+    readonly selector: object
     readonly ports?: readonly { readonly targetPort: string }[]
     readonly template?: {
+      readonly metadata: { readonly labels: object }
       readonly spec: {
         readonly containers: readonly [
           {
+            readonly env: readonly { readonly name: string; readonly value: string }[]
             readonly ports: readonly { readonly name: string }[]
             readonly volumeMounts: readonly { readonly name: string }[]
+            readonly securityContext: object
+            readonly startupProbe: Probe
+            readonly livenessProbe: Probe
+            readonly readinessProbe: Probe
           },
         ]
         readonly volumes: readonly { readonly name: string }[]
       }
     }
-    readonly volumeClaimTemplates?: readonly { readonly metadata: { readonly name: string } }[]
+    readonly volumeClaimTemplates?: readonly {
+      readonly metadata: { readonly name: string }
+      readonly spec: { readonly storageClassName?: string }
+    }[]
   }
 }
 
-test('the templates of the chart are YAML when filled in, and their ports and volumes fit', () => {
+test('the chart, rendered by the template engine that Helm has', { skip: missing('go') }, async () => {
   const values = parse(read('helm', 'perennial', 'values.yaml')) as Record<string, unknown>
-  const filled = (name: string, given: object): Manifest => {
-    const text = fillTemplate(read('helm', 'perennial', 'templates', name), { ...values, ...given })
-    assert.doesNotMatch(text, /\{\{/)
-    const [document, ...others] = parseAllDocuments(text)
-    assert.equal(others.length, 0)
-    assert.deepEqual(document?.errors, [], text)
-    return document?.toJS() as Manifest
+  const folder = join(deploy, 'helm', 'perennial', 'templates')
+  const templates = Object.fromEntries(
+    readdirSync(folder).map((name) => [name, readFileSync(join(folder, name), 'utf8')]),
+  )
+  const engine = await buildEngine()
+  const render = async (given: object): Promise<Map<string, Manifest>> => {
+    const input = JSON.stringify({ templates, values: { ...values, ...given }, release: { Name: 'fleet' } })
+    const { exitCode, stdout, stderr } = await run(engine, [], { input })
+    assert.equal(exitCode, 0, stderr)
+    const texts = Object.values(JSON.parse(stdout.toString()) as Record<string, string>)
+    return new Map(texts.map((text) => [kindOf(text), one(text)]))
   }
-  const set = filled('statefulset.yaml', { env: { PERENNIAL_LOG__LEVEL: 'warn' } })
-  filled('statefulset.yaml', { storage: { size: '5Gi', className: 'fast' } })
-  const pod = set.spec.template?.spec
-  const [container] = pod?.containers ?? []
-  const ports = new Set(container?.ports.map(({ name }) => name))
-  for (const { targetPort } of filled('service.yaml', {}).spec.ports ?? [])
-    assert.ok(ports.has(targetPort), targetPort)
-  const volumes = new Set([
-    ...(pod?.volumes ?? []).map(({ name }) => name),
-    ...(set.spec.volumeClaimTemplates ?? []).map(({ metadata }) => metadata.name),
-  ])
-  for (const { name } of container?.volumeMounts ?? []) assert.ok(volumes.has(name), name)
+  const plain = await render({ env: { PERENNIAL_LOG__LEVEL: 'warn' } })
+  assert.deepEqual([...plain.keys()].sort(), ['Service', 'StatefulSet'])
+  assertFits(plain)
+  const env = plain.get('StatefulSet')?.spec.template?.spec.containers[0].env ?? []
+  assert.deepEqual(env.at(-1), { name: 'PERENNIAL_LOG__LEVEL', value: 'warn' })
+  const claim = (await render({ storage: { size: '5Gi', className: 'fast' } })).get('StatefulSet')
+  assert.equal(claim?.spec.volumeClaimTemplates?.[0]?.spec.storageClassName, 'fast')
+  const input = JSON.stringify({ templates, values: {}, release: { Name: 'fleet' } })
+  assert.notEqual((await run(engine, [], { input })).exitCode, 0, 'a value that is missing is an error')
 })
 
-/** As much of Helm's language as the chart uses: values, quote, printf of two, toYaml with nindent, one range, one if. */
-function fillTemplate(template: string, values: Readonly<Record<string, unknown>>): string {
-  const valueOf = (path: string): unknown =>
-    path === '.Release.Name'
-      ? 'perennial'
-      : path
-          .replace(/^\.Values\./, '')
-          .split('.')
-          .reduce<unknown>((at, key) => (at as Record<string, unknown>)[key], values)
-  return template
-    .replace(
-      /[ ]*\{\{- range \$name, \$value := (\S+) \}\}\n([\s\S]*?)[ ]*\{\{- end \}\}\n/g,
-      (_, path: string, body: string) =>
-        Object.entries(valueOf(path) as object)
-          .map(([name, value]) =>
-            body.replace('{{ $name }}', name).replace('{{ $value | quote }}', JSON.stringify(value)),
-          )
-          .join(''),
-    )
-    .replace(/[ ]*\{\{- if (\S+) \}\}\n([\s\S]*?)[ ]*\{\{- end \}\}\n/g, (_, path: string, body: string) =>
-      valueOf(path) ? body : '',
-    )
-    .replace(
-      /\{\{- toYaml (\S+) \| nindent (\d+) \}\}/g,
-      (_, path: string) => ` ${JSON.stringify(valueOf(path))}`,
-    )
-    .replace(/\{\{ printf "%s:%s" (\S+) (\S+) \| quote \}\}/g, (_, a: string, b: string) =>
-      JSON.stringify(`${String(valueOf(a))}:${String(valueOf(b))}`),
-    )
-    .replace(/\{\{ (\S+) \| quote \}\}/g, (_, path: string) => JSON.stringify(valueOf(path)))
-    .replace(/\{\{ (\S+) \}\}/g, (_, path: string) => String(valueOf(path)))
+function one(text: string): Manifest {
+  const [document, ...others] = parseAllDocuments(text)
+  assert.equal(others.length, 0)
+  assert.deepEqual(document?.errors, [], text)
+  return document?.toJS() as Manifest
+}
+
+function kindOf(text: string): string {
+  return one(text).kind
+}
+
+/** Names that Kubernetes knows (its API reference for v1): it drops others without a word. */
+const known = {
+  service: 'clusterIP externalTrafficPolicy loadBalancerSourceRanges ports selector sessionAffinity type',
+  set: 'persistentVolumeClaimRetentionPolicy podManagementPolicy replicas selector serviceName template updateStrategy volumeClaimTemplates',
+  pod: 'affinity automountServiceAccountToken containers dnsPolicy enableServiceLinks imagePullSecrets initContainers nodeSelector priorityClassName restartPolicy securityContext serviceAccountName terminationGracePeriodSeconds tolerations topologySpreadConstraints volumes',
+  container:
+    'args command env envFrom image imagePullPolicy lifecycle livenessProbe name ports readinessProbe resources securityContext startupProbe volumeMounts workingDir',
+}
+
+function assertKnown(what: keyof typeof known, object: object): void {
+  const names = new Set(known[what].split(' '))
+  for (const name of Object.keys(object)) assert.ok(names.has(name), `${what}.${name}`)
+}
+
+function assertFits(manifests: ReadonlyMap<string, Manifest>): void {
+  const set = manifests.get('StatefulSet')
+  const service = manifests.get('Service')
+  const pod = set?.spec.template?.spec
+  const container = pod?.containers[0]
+  assert.ok(set && service && pod && container)
+  assertKnown('set', set.spec)
+  assertKnown('service', service.spec)
+  assertKnown('pod', pod)
+  assertKnown('container', container)
+  const labels = set.spec.template?.metadata.labels ?? {}
+  const chosen = [(set.spec.selector as { matchLabels: object }).matchLabels, service.spec.selector]
+  for (const selector of chosen) assert.deepEqual(selector, labels)
+  const ports = new Set(container.ports.map(({ name }) => name))
+  assert.ok((service.spec.ports?.length ?? 0) === 3)
+  for (const { targetPort } of service.spec.ports ?? []) {
+    assert.ok(ports.has(targetPort), targetPort)
+    assert.notEqual(targetPort, 'admin')
+  }
+  const probes = { startupProbe: '/startupz', livenessProbe: '/livez', readinessProbe: '/readyz' } as const
+  for (const [probe, path] of Object.entries(probes))
+    assert.deepEqual(container[probe as keyof typeof probes].httpGet, { path, port: 'admin' })
+  const volumes = new Set([
+    ...pod.volumes.map(({ name }) => name),
+    ...(set.spec.volumeClaimTemplates ?? []).map(({ metadata }) => metadata.name),
+  ])
+  for (const { name } of container.volumeMounts) assert.ok(volumes.has(name), name)
+  assert.deepEqual(container.securityContext, {
+    allowPrivilegeEscalation: false,
+    readOnlyRootFilesystem: true,
+    capabilities: { drop: ['ALL'] },
+  })
+}
+
+/**
+ * Helm is not in Debian; its templates are those of Go's text/template with functions beside it. Ours use three of these,
+ * which are made here as Helm describes them; JSON is YAML.
+ */
+const engineSource = `package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"text/template"
+)
+
+func main() {
+	var in struct {
+		Templates map[string]string
+		Values    map[string]interface{}
+		Release   map[string]interface{}
+	}
+	check(json.NewDecoder(os.Stdin).Decode(&in))
+	functions := template.FuncMap{
+		"quote": func(v interface{}) string { return fmt.Sprintf("%q", fmt.Sprint(v)) },
+		"toYaml": func(v interface{}) (string, error) {
+			text, err := json.Marshal(v)
+			return string(text), err
+		},
+		"nindent": func(n int, s string) string {
+			pad := strings.Repeat(" ", n)
+			return "\\n" + pad + strings.ReplaceAll(s, "\\n", "\\n"+pad)
+		},
+	}
+	out := map[string]string{}
+	for name, text := range in.Templates {
+		parsed, err := template.New(name).Funcs(functions).Option("missingkey=error").Parse(text)
+		check(err)
+		var b strings.Builder
+		check(parsed.Execute(&b, map[string]interface{}{"Values": in.Values, "Release": in.Release}))
+		out[name] = b.String()
+	}
+	check(json.NewEncoder(os.Stdout).Encode(out))
+}
+
+func check(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+`
+
+async function buildEngine(): Promise<string> {
+  const folder = temporaryFolder()
+  const source = join(folder, 'render.go')
+  const program = join(folder, 'render')
+  writeFileSync(source, engineSource)
+  const env = { GO111MODULE: 'off', GOFLAGS: '', CGO_ENABLED: '0', HOME: process.env['HOME'] ?? folder }
+  const built = await run(programPath('go'), ['build', '-o', program, source], { cwd: folder, env })
+  assert.equal(built.exitCode, 0, built.stderr)
+  return program
 }
