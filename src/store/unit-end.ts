@@ -26,27 +26,46 @@ export interface ExpiryKey {
 }
 
 export class UnitEnd {
-  readonly counters = new Map<string, number>()
-  readonly expiries = new ExpirySums()
   readonly facts: NewFact[] = []
+  readonly #counters: CounterChange[] = []
+  readonly #expiries: ExpiryChange[] = []
 
   add(name: string, delta: number): void {
-    this.counters.set(name, (this.counters.get(name) ?? 0) + delta)
+    this.#counters.push({ name, delta })
   }
 
   addExpiry(key: ExpiryKey, delta: number): void {
-    const day = Math.floor(key.notAfter / dayMs)
-    this.expiries.add(
-      { day, cohort: key.cohort ?? '', profile: key.profile ?? '', issuer_id: key.issuerId },
-      delta,
-    )
+    this.#expiries.push({ key, delta })
   }
 
   merge(other: UnitEnd): void {
     for (const fact of other.facts) this.facts.push(fact)
-    for (const [name, delta] of other.counters) this.add(name, delta)
-    for (const { count, ...key } of other.expiries.cells()) this.expiries.add(key, count)
+    for (const change of other.#counters) this.#counters.push(change)
+    for (const change of other.#expiries) this.#expiries.push(change)
   }
+
+  /** What is left of all changes, by name. */
+  counters(): Map<string, number> {
+    const sums = new Map<string, number>()
+    for (const { name, delta } of this.#counters) sums.set(name, (sums.get(name) ?? 0) + delta)
+    return sums
+  }
+
+  expiries(): ExpiryCell[] {
+    const sums = new ExpirySums()
+    for (const { key, delta } of this.#expiries) sums.add(key, delta)
+    return sums.cells()
+  }
+}
+
+interface CounterChange {
+  readonly name: string
+  readonly delta: number
+}
+
+interface ExpiryChange {
+  readonly key: ExpiryKey
+  readonly delta: number
 }
 
 type ExpiryCell = Omit<Schema['expiry_counts'], 'slot'>
@@ -55,19 +74,22 @@ type ExpiryCell = Omit<Schema['expiry_counts'], 'slot'>
 class ExpirySums {
   readonly #byCohort = new Map<string, Map<string, Map<string, Map<number, number>>>>()
 
-  add({ day, cohort, profile, issuer_id: issuerId }: Omit<ExpiryCell, 'count'>, delta: number): void {
-    const days = inside(inside(inside(this.#byCohort, cohort), profile), issuerId)
+  add({ notAfter, cohort, profile, issuerId }: ExpiryKey, delta: number): void {
+    const day = Math.floor(notAfter / dayMs)
+    const days = inside(inside(inside(this.#byCohort, cohort ?? ''), profile ?? ''), issuerId)
     days.set(day, (days.get(day) ?? 0) + delta)
   }
 
-  *cells(): Generator<ExpiryCell> {
+  cells(): ExpiryCell[] {
+    const cells: ExpiryCell[] = []
     for (const [cohort, byProfile] of this.#byCohort) {
       for (const [profile, byIssuer] of byProfile) {
         for (const [issuer, days] of byIssuer) {
-          for (const [day, count] of days) yield { day, cohort, profile, issuer_id: issuer, count }
+          for (const [day, count] of days) cells.push({ day, cohort, profile, issuer_id: issuer, count })
         }
       }
     }
+    return cells
   }
 }
 
@@ -148,12 +170,15 @@ const insertFacts = preparedRows<NewFact, never>((db, rows) =>
  */
 export async function writeUnitEnd(tx: Tx, end: UnitEnd, slot: number): Promise<void> {
   await insertFacts(tx, end.facts)
-  const counters = [...end.counters].filter(([, delta]) => delta !== 0).sort(([a], [b]) => byText(a, b))
+  const counters = [...end.counters()].filter(([, delta]) => delta !== 0).sort(([a], [b]) => byText(a, b))
   await upsertCounters(
     tx,
     counters.map(([name, value]) => ({ name, slot, value })),
   )
-  const expiries = [...end.expiries.cells()].filter(({ count }) => count !== 0).sort(byPrimaryKey)
+  const expiries = end
+    .expiries()
+    .filter(({ count }) => count !== 0)
+    .sort(byPrimaryKey)
   await upsertExpiries(
     tx,
     expiries.map((cell) => Object.assign(cell, { slot })),
