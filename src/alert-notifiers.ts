@@ -7,9 +7,9 @@ import type { Notifier } from './engine/ports.ts'
 import { createEmail } from './notifiers/email.ts'
 import { createOpsgenie, opsgenieUrl } from './notifiers/opsgenie.ts'
 import { createPagerDuty, pagerDutyUrl } from './notifiers/pagerduty.ts'
-import { createSlack } from './notifiers/slack.ts'
+import { slack } from './notifiers/slack.ts'
 import { createSmsNotifier } from './notifiers/sms.ts'
-import { createTeams } from './notifiers/teams.ts'
+import { teams } from './notifiers/teams.ts'
 import { createWebhookNotifier } from './notifiers/webhook.ts'
 import { createSmsGateway } from './trigger-channels.ts'
 
@@ -44,9 +44,9 @@ async function createNotifier(
     case 'webhook':
       return await createWebhookNotifier(http, host)
     case 'slack':
-      return await createSlack(http, host)
+      return await slack.create(http, host)
     case 'teams':
-      return await createTeams(http, host)
+      return await teams.create(http, host)
     case 'pagerduty':
       return await createPagerDuty({ ...http, baseUrl: url ?? pagerDutyUrl }, host)
     case 'opsgenie':

@@ -9,8 +9,8 @@ import { hourMs, systemClock } from '../base/clock.ts'
 import type { Notifier, NotifierMessage } from '../engine/ports.ts'
 import { createOpsgenie } from './opsgenie.ts'
 import { createPagerDuty } from './pagerduty.ts'
-import { createSlack } from './slack.ts'
-import { createTeams } from './teams.ts'
+import { slack } from './slack.ts'
+import { teams } from './teams.ts'
 import { createWebhookNotifier } from './webhook.ts'
 
 const name = 'notifiers.x'
@@ -31,9 +31,9 @@ const kinds: Readonly<Record<string, Make>> = {
       host({ [`${name}.url`]: `${url}/hook?token=s3cret`, [`${name}.secret`]: webhookKey }),
     ),
   slack: async ({ url }, options) =>
-    await createSlack({ ...http, ...options }, host({ [`${name}.url`]: `${url}/services/s3cret` })),
+    await slack.create({ ...http, ...options }, host({ [`${name}.url`]: `${url}/services/s3cret` })),
   teams: async ({ url }, options) =>
-    await createTeams({ ...http, ...options }, host({ [`${name}.url`]: `${url}/workflows/s3cret` })),
+    await teams.create({ ...http, ...options }, host({ [`${name}.url`]: `${url}/workflows/s3cret` })),
   pagerduty: async ({ url }, options) =>
     await createPagerDuty({ ...http, ...options, baseUrl: url }, host({ [`${name}.secret`]: 's3cret' })),
   opsgenie: async ({ url }, options) =>
@@ -197,6 +197,6 @@ test('opsgenie: created, acknowledged and closed under one alias, with the key i
 })
 
 test('plain http to another machine is refused when it is set up', async () => {
-  const make = createSlack({ ...http, allow: [] }, host({ [`${name}.url`]: 'http://chat.example/x' }))
+  const make = slack.create({ ...http, allow: [] }, host({ [`${name}.url`]: 'http://chat.example/x' }))
   assert.equal((await refusal(make)).code, 'configuration-invalid')
 })

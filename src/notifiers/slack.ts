@@ -1,47 +1,19 @@
 /** Slack incoming webhooks (https://api.slack.com/messaging/webhooks); the address is a secret. Mattermost takes them too. */
-import type { Extension, ExtensionHost } from '../base/extension.ts'
-import type { NotifiedAlert, Notifier } from '../engine/ports.ts'
+import type { NotifiedAlert } from '../engine/ports.ts'
+import { chatExtension } from './chat.ts'
 import { cut, linesOf, titleOf } from './message-text.ts'
-import { checkUrl, openReceiver, type HttpOptions } from './post.ts'
 
-export interface SlackOptions extends HttpOptions {
-  /** `notifiers.NAME`: `NAME.url` is its secret. */
-  readonly name: string
-}
-
-export const slack: Extension<SlackOptions, Notifier> = {
-  kind: 'slack',
-  optionSchema: { type: 'object', required: ['name', 'timeoutMs', 'allow', 'insecureHttp'] },
-  create: createSlack,
-}
-
-/** A message has at most 50 blocks, and a section 3,000 characters. */
-const mostBlocks = 40
+/** Characters of a section, of which a message has at most 50. */
 const mostText = 2_900
 
-/** @throws Refusal `configuration-invalid` */
-export async function createSlack(options: SlackOptions, host: ExtensionHost): Promise<Notifier> {
-  const { name } = options
-  const url = await host.secret(`${name}.url`)
-  checkUrl(name, url, options)
-  const receiver = openReceiver(name, options, host)
-  return {
-    kind: 'slack',
-    isPerAlert: false,
-    async notify(message, signal) {
-      const shown = message.alerts.slice(0, mostBlocks)
-      const more = message.alerts.length - shown.length
-      const blocks = [
-        ...shown.map((alert) => section(textOf(alert))),
-        ...(more === 0 ? [] : [section(`and ${more} more: perennial alert list`)]),
-      ]
-      const body = JSON.stringify({ text: escapeSlack(cut(titleOf(message), mostText)), blocks })
-      await receiver.post({ url, body }, signal)
-      return { reference: null }
-    },
-    close: async () => {},
-  }
-}
+export const slack = chatExtension({
+  kind: 'slack',
+  mostAlerts: 40,
+  render: (message, shown, more) => ({
+    text: escapeSlack(cut(titleOf(message), mostText)),
+    blocks: [...shown.map((alert) => section(textOf(alert))), ...(more === null ? [] : [section(more)])],
+  }),
+})
 
 function section(text: string) {
   return { type: 'section', text: { type: 'mrkdwn', text: cut(text, mostText) } }
