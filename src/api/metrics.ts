@@ -82,7 +82,7 @@ export class Metrics {
   watchOcsp(read: () => ReadonlyMap<string, number>): void {
     const counter = new Counter({
       name: 'perennial_ocsp_answers_total',
-      help: 'OCSP answers by result: signed, nonce, or the name of an OCSP error.',
+      help: 'OCSP answers by result: good, revoked, unknown, several (more than one certificate was asked about), or the name of an OCSP error.',
       labelNames: ['result'],
       registers: [],
       collect() {

@@ -88,9 +88,9 @@ test('a warning is shown and leaves the process ready', async () => {
 
 test('OCSP answers are counted by result', async () => {
   const metrics = new Metrics({ version: '1.2.3' })
-  metrics.watchOcsp(() => new Map([['signed', 3]]))
+  metrics.watchOcsp(() => new Map([['revoked', 3]]))
   const { body } = await (await server([], [metrics])).inject('/metrics')
-  assert.match(body, /^perennial_ocsp_answers_total\{result="signed"\} 3$/m)
+  assert.match(body, /^perennial_ocsp_answers_total\{result="revoked"\} 3$/m)
 })
 
 test('startupz: what was good once has started, whatever comes later', async () => {

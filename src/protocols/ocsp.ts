@@ -31,7 +31,7 @@ export async function ocspResponse(
   // GET is kept by its path: what stands there is read only the first time
   const question = isPost ? textOf(body) : head.path
   const answer = await answerOrApologise(engine, question, () => (isPost ? body : requestInPath(head.path)))
-  answered?.(answer.kind === 'error' ? answer.error : answer.hasNonce ? 'nonce' : 'signed')
+  answered?.(answer.kind === 'error' ? answer.error : answer.says)
   if (answer.kind === 'error') return errorResponse(answer.der)
   return signedResponse(answer, head, engine.clock.now())
 }

@@ -12,9 +12,13 @@ import {
   putOcspAnswers,
   type StoredOcspAnswer,
 } from '../../store/ocsp-answers.ts'
+import type { OcspCertStatus } from '../../pki/ocsp-response.ts'
 import type { Engine } from '../context.ts'
 import type { Job } from '../jobs.ts'
 import { ocspBackdateMs, ocspFreshMs } from './ocsp-settings.ts'
+
+/** What it says of the certificate that was asked about; of more than one, `several`. */
+export type OcspWord = OcspCertStatus['kind'] | 'several'
 
 /** A response that is signed. One object for as long as it is given. */
 export interface SignedOcsp {
@@ -22,6 +26,7 @@ export interface SignedOcsp {
   readonly der: Uint8Array
   readonly producedAt: Instant
   readonly nextUpdate: Instant
+  readonly says: OcspWord
   /** True when the answer is for one client only: it repeats a nonce. */
   readonly hasNonce: boolean
 }
@@ -74,12 +79,12 @@ export function isFreshAnswer({ nextUpdate, producedAt }: SignedOcsp, now: Insta
 export async function storedAnswer(
   { store }: Engine,
   question: Uint8Array,
-  standing: string,
+  { standing, says }: { readonly standing: string; readonly says: OcspWord },
 ): Promise<SignedOcsp | null> {
   const stored = await findOcspAnswer(store.db, question)
   if (stored?.standing !== standing) return null
   const { der, producedAt, nextUpdate } = stored
-  return { kind: 'signed', der, producedAt, nextUpdate, hasNonce: false }
+  return { kind: 'signed', der, producedAt, nextUpdate, says, hasNonce: false }
 }
 
 /** Stored within a second, by `storeAnswers`: nobody waits for it. */

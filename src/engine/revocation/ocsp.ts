@@ -228,7 +228,7 @@ async function keptOrSigned(
   if (known && isFreshAnswer(known, now)) return keep(known)
   // the CertID is repeated byte for byte: one with other hash parameters is another question
   const certIdHash = sha256(single.certId)
-  const stored = await storedAnswer(engine, certIdHash, standing)
+  const stored = await storedAnswer(engine, certIdHash, { standing, says: single.status.kind })
   if (stored && isFreshAnswer(stored, now)) return keep(stored)
   const signer = await ocspSigner(engine, issuer, now)
   if (!signer) {
@@ -260,5 +260,7 @@ function signed(
   const { signatureAlgorithm, certificate } = signer
   const signature = signer.sign(responseData)
   const der = assembleOcspResponse({ responseData, signatureAlgorithm, signature, signer: certificate })
-  return { kind: 'signed', der, producedAt, nextUpdate, hasNonce: nonce !== null }
+  const [first, ...others] = singles
+  const says = first && others.length === 0 ? first.status.kind : 'several'
+  return { kind: 'signed', der, producedAt, nextUpdate, says, hasNonce: nonce !== null }
 }
