@@ -92,8 +92,13 @@ export interface NotNow {
     | { readonly kind: 'refused' | 'failed'; readonly detail: string }
 }
 
+/** CA certificates that came with the time are good for the certificate that is asked for next. */
+const issuersGoodForMs = 10 * minuteMs
+
 export class AgentCore {
   readonly parts: AgentParts
+  /** As /cacerts had them last. */
+  #issuers: { readonly at: Instant; readonly certificates: readonly Uint8Array[] } | null = null
 
   constructor(parts: AgentParts) {
     this.parts = parts
@@ -143,6 +148,9 @@ export class AgentCore {
     const answer = await this.parts.transport.ask(request)
     await this.#noteWindow(request, answer)
     const observedAt = this.parts.clock.now()
+    if (request.operation === 'cacerts' && answer.kind === 'done') {
+      this.#issuers = { at: observedAt, certificates: answer.certificates }
+    }
     if (answer.serverNow === null) {
       // TLS has taken the server's certificate for valid by our clock: a broker tells no time, and this has to do
       const isReached = answer.kind === 'done' && memory.time === null
@@ -154,6 +162,14 @@ export class AgentCore {
       this.say('warn', 'clock', text)
     }
     return { answer, memory: { ...memory, time: { observedAt, offsetMs } } }
+  }
+
+  /** What /cacerts said a moment ago; null when it is to be asked. Taken once. */
+  takeIssuers(): readonly Uint8Array[] | null {
+    const issuers = this.#issuers
+    this.#issuers = null
+    if (issuers === null || issuers.certificates.length === 0) return null
+    return Math.abs(this.parts.clock.now() - issuers.at) <= issuersGoodForMs ? issuers.certificates : null
   }
 
   /** An answer about a certificate may say when it should be renewed. */

@@ -130,21 +130,37 @@ async function store(
   { state, memory: before, leaf, issuers }: Received,
 ): Promise<StepResult> {
   let memory = before
-  let cas = issuers
-  if (cas === null) {
-    const bundle = await core.ask({ operation: 'cacerts', bearer: { kind: 'nobody' } }, memory)
-    memory = bundle.memory
-    if (bundle.answer.kind !== 'done')
-      return await core.notNow(step, { state, memory, answer: bundle.answer })
-    cas = bundle.answer.certificates
+  const known = issuers ?? core.takeIssuers()
+  if (known !== null) {
+    const problem = await problemOf(core, step.slot, { state, memory, leaf, issuers: known })
+    // what was said a moment ago may be another chain than that of this certificate: then it is asked for
+    if (problem === null) return await kept(core, step, memory)
+    if (issuers !== null) return await core.notNow(step, { state, memory, answer: problem })
   }
+  const bundle = await core.ask({ operation: 'cacerts', bearer: { kind: 'nobody' } }, memory)
+  memory = bundle.memory
+  if (bundle.answer.kind !== 'done') return await core.notNow(step, { state, memory, answer: bundle.answer })
+  const received = { state, memory, leaf, issuers: bundle.answer.certificates }
+  const problem = await problemOf(core, step.slot, received)
+  if (problem !== null) return await core.notNow(step, { state, memory, answer: problem })
+  return await kept(core, step, memory)
+}
+
+async function problemOf(
+  core: AgentCore,
+  slot: Slot,
+  received: Received & { readonly issuers: readonly Uint8Array[] },
+): Promise<{ readonly kind: 'refused'; readonly detail: string } | null> {
   try {
-    await storeChecked(core, step.slot, { state, memory, leaf, issuers: cas })
+    await storeChecked(core, slot, received)
+    return null
   } catch (error) {
     if (!(error instanceof Refusal)) throw error
-    const answer = { kind: 'refused', detail: error.message } as const
-    return await core.notNow(step, { state, memory, answer })
+    return { kind: 'refused', detail: error.message }
   }
+}
+
+async function kept(core: AgentCore, step: StepOf<'request'>, memory: AgentMemory): Promise<StepResult> {
   await core.parts.memory.save({ ...memory, failures: 0, refusals: 0, hold: null })
   return done(step, `certificate of slot ${step.slot} is stored`)
 }

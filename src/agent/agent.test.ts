@@ -20,6 +20,30 @@ suite('renewal', () => {
     assert.match(lines[0] ?? '', /^the renewal is due on 2026-11-26T/)
   })
 
+  test('takes the CA certificates that came with the time, and asks again when they are another chain', async () => {
+    const rig = await new Rig({ config: { hints: false } }).enrolled()
+    await rig.toRenewal()
+    rig.server.asked.length = 0
+    await work(rig, await rig.boot())
+    const once = ['cacerts by certificate', 'reenroll by certificate', 'credential by certificate']
+    assert.deepEqual(rig.server.asked, once)
+
+    await rig.toRenewal()
+    rig.server.asked.length = 0
+    const { der } = rig.server.root.certificate
+    rig.server.says = ({ operation, bearer }) =>
+      operation === 'cacerts' && bearer.kind === 'certificate'
+        ? { kind: 'done', certificates: [der], serverNow: rig.server.now }
+        : null
+    await work(rig, await rig.boot())
+    assert.deepEqual(rig.server.asked, [
+      'reenroll by certificate',
+      'cacerts by nobody',
+      'credential by certificate',
+    ])
+    assert.equal(rig.server.issued.length, 3)
+  })
+
   test('comes too early: waits as long as the server says, with the key that it has', async () => {
     const rig = await new Rig({ renewBeforeMs: 10 * dayMs }).enrolled()
     await rig.toRenewal()
