@@ -19,6 +19,7 @@ interface Noun {
 const operate = 'Operate:'
 const inventory = 'Fleet:'
 const authority = 'Authority:'
+const elsewhere = 'From another machine:'
 
 export const nouns: readonly Noun[] = [
   {
@@ -194,6 +195,30 @@ export const nouns: readonly Noun[] = [
     summary: 'servers of others that check device certificates: configuration, fresh files',
     group: authority,
     load: async () => (await import('./verifier.ts')).registerVerifier,
+  },
+  {
+    name: 'login',
+    summary: 'remember a server and a token for its API',
+    group: elsewhere,
+    load: async () => (await import('./login.ts')).registerLogin,
+  },
+  {
+    name: 'logout',
+    summary: 'forget a server and its token',
+    group: elsewhere,
+    load: async () => (await import('./login.ts')).registerLogout,
+  },
+  {
+    name: 'context',
+    summary: 'the servers that were logged in to: list, use',
+    group: elsewhere,
+    load: async () => (await import('./login.ts')).registerContext,
+  },
+  {
+    name: 'api',
+    summary: 'ask the REST API of a server: any of its operations, from any machine',
+    group: elsewhere,
+    load: async () => (await import('./api.ts')).registerApi,
   },
   {
     name: 'completion',
