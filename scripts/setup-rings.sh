@@ -39,6 +39,7 @@ find_lacking() {
   need openssl-tpm2 'ls /usr/lib/*/ossl-modules/tpm2.so' tpm2-openssl
   need tpm2-abrmd 'test -x /usr/sbin/tpm2-abrmd && ls /usr/lib/*/libtss2-tcti-tabrmd.so.0' \
     'tpm2-abrmd libtss2-tcti-tabrmd0 libtss2-tcti-swtpm0'
+  need faketime 'command -v faketime' faketime
   need dbus 'command -v dbus-daemon && command -v dbus-send' dbus
   need go 'command -v go' golang-go
   need chromium 'command -v chromium' chromium

@@ -1,5 +1,6 @@
 /** What all steps of the agent share: one exchange, one check, and what is written down when it has not worked. */
 import { decodePem, encodePem } from '../pki/pem.ts'
+import { equalBytes } from '../base/bytes.ts'
 import { hourMs, iso, minuteMs, type Clock, type Instant } from '../base/clock.ts'
 import { assert, Refusal } from '../base/errors.ts'
 import { fraction, type Random } from '../base/random.ts'
@@ -30,6 +31,7 @@ import type {
 import { checkCredential } from './agent-trust.ts'
 import type { CredentialSlots, StoredCredential } from './credential-slots.ts'
 import type { Keystore, Slot } from './keystore.ts'
+import type { SignedTime } from './signed-time.ts'
 import type { TlsIdentity } from './tls-key.ts'
 
 export interface AgentEvent {
@@ -53,6 +55,8 @@ export interface AgentParts {
   /** Where the newest OCSP answer about the certificate in use is kept; absent: nowhere. */
   readonly ocsp?: Pick<OcspFile, 'read' | 'replace'>
   readonly transport: AgentTransport
+  /** Asked when our clock makes TLS with the server impossible; absent: that is then so. */
+  readonly signedTime?: SignedTime
   /** For a first certificate: secret or factory identity. */
   readonly bootstrap?: Bearer
   readonly onEvent?: (event: AgentEvent) => void
@@ -143,9 +147,9 @@ export class AgentCore {
   /** One exchange. The server's clock counts from here on, because TLS has proved whose it is. */
   async ask(
     request: TransportRequest,
-    memory: AgentMemory,
+    before: AgentMemory,
   ): Promise<{ answer: TransportAnswer; memory: AgentMemory }> {
-    const answer = await this.parts.transport.ask(request)
+    const { answer, memory } = await this.#reach(request, before)
     await this.#noteWindow(request, answer)
     const observedAt = this.parts.clock.now()
     if (request.operation === 'cacerts' && answer.kind === 'done') {
@@ -162,6 +166,51 @@ export class AgentCore {
       this.say('warn', 'clock', text)
     }
     return { answer, memory: { ...memory, time: { observedAt, offsetMs } } }
+  }
+
+  /** Asks by the clock that is believed; where ours makes the server's certificate invalid, by its signed time. */
+  async #reach(
+    request: TransportRequest,
+    memory: AgentMemory,
+  ): Promise<{ answer: TransportAnswer; memory: AgentMemory }> {
+    const { transport, clock } = this.parts
+    const now = clock.now()
+    const trusted = trustedNow(memory, now)
+    const answer = await transport.ask(trusted === now ? request : { ...request, at: trusted })
+    if (answer.kind !== 'failed' || answer.isOutOfTime !== true) return { answer, memory }
+    const signed = await this.#askSignedTime(request)
+    if (signed === null) return { answer, memory }
+    const time = { observedAt: clock.now(), offsetMs: signed - clock.now() }
+    // by a clock that is right the certificate is bad
+    if (Math.abs(time.offsetMs) <= clockToleranceMs) return { answer, memory }
+    this.say(
+      'warn',
+      'clock',
+      `this device says ${iso(time.observedAt)}, and the signed time of the server is ${iso(signed)}`,
+    )
+    const corrected = { ...memory, time }
+    return { answer: await transport.ask({ ...request, at: signed }), memory: corrected }
+  }
+
+  /** Null when nobody proves the time. A device without a certificate of ours has nobody to ask. */
+  async #askSignedTime({ bearer }: TransportRequest): Promise<Instant | null> {
+    const { signedTime, anchors } = this.parts
+    if (!signedTime || bearer.kind !== 'certificate') return null
+    const leaf = leafOf(bearer)
+    const others = decodePem(bearer.identity.chainPem)
+      .slice(1)
+      .map(({ der }) => parseCertificate(der))
+    const issuer = [...others, ...anchors.current()].find(({ subjectDer }) =>
+      equalBytes(subjectDer, leaf.issuerDer),
+    )
+    if (!issuer) return null
+    try {
+      return await signedTime({ leaf, issuer })
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      this.say('warn', 'clock', `the server's signed time is not there: ${error.message}`)
+      return null
+    }
   }
 
   /** What /cacerts said a moment ago; null when it is to be asked. Taken once. */

@@ -17,7 +17,10 @@ export interface CertificateBearer {
   sign(data: Uint8Array): Promise<Uint8Array>
 }
 
-export type TransportRequest =
+export type TransportRequest = {
+  /** The time, where our clock is known to be wrong: the server's certificate is judged by it. */
+  readonly at?: Instant | undefined
+} & (
   | { readonly operation: 'enroll' | 'reenroll'; readonly bearer: Bearer; readonly csr: Uint8Array }
   /** The CA certificates. `trustPem`: these anchors instead of the pinned ones, to see whether they would do. */
   | { readonly operation: 'cacerts'; readonly bearer: Bearer; readonly trustPem?: string }
@@ -25,6 +28,7 @@ export type TransportRequest =
   | { readonly operation: 'credential'; readonly bearer: CertificateBearer }
   /** When to renew the certificate of the bearer. */
   | { readonly operation: 'renewal-info'; readonly bearer: CertificateBearer }
+)
 
 export type TransportAnswer = {
   /** The server's clock, when TLS has proved that it was the server; null when there was no answer or no date in it. */
@@ -45,8 +49,8 @@ export type TransportAnswer = {
   | { readonly kind: 'later'; readonly afterMs: number; readonly detail: string }
   /** A no that will not change by itself; also a TLS alert about our certificate. */
   | { readonly kind: 'refused'; readonly detail: string }
-  /** No answer, or one that makes no sense. */
-  | { readonly kind: 'failed'; readonly detail: string }
+  /** No answer, or one that makes no sense. `isOutOfTime`: by our clock the server's certificate is not valid now. */
+  | { readonly kind: 'failed'; readonly detail: string; readonly isOutOfTime?: boolean }
 )
 
 /** `stored`: it is on the storage and was read back. `confirmed`: the server has let it in; a transport says that by itself. */

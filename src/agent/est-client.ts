@@ -1,6 +1,6 @@
 /** The device's side of EST (RFC 7030): what the agent, the demo and the tests enrol with. */
 import { fromBase64, toBase64 } from '../base/bytes.ts'
-import type { Clock } from '../base/clock.ts'
+import type { Clock, Instant } from '../base/clock.ts'
 import { Refusal } from '../base/errors.ts'
 import { printable } from '../base/text.ts'
 import { parseCertsOnly } from '../pki/cms.ts'
@@ -27,6 +27,8 @@ export interface EstClientOptions {
   readonly maxWaitMs?: number
   readonly serverName?: string
   readonly tlsVersion?: 'TLSv1.2' | 'TLSv1.3'
+  /** As `Exchange` has it. */
+  readonly at?: Instant | undefined
   /** In place of the network. Throws as `exchange` does. */
   readonly exchange?: (request: Exchange) => Promise<Answer>
   /** Sees each answer of the server, whose identity TLS has proved by then: its status, its `Date`. */
@@ -126,6 +128,7 @@ export class EstClient {
       identity: options.identity ?? null,
       serverName: options.serverName ?? null,
       clock: options.clock,
+      at: options.at,
       timeoutMs: options.timeoutMs ?? 30_000,
       tlsVersion: options.tlsVersion ?? null,
     })

@@ -3,9 +3,10 @@ import type { KeyObject } from 'node:crypto'
 import { request as plainRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import { request as tlsRequest, type RequestOptions } from 'node:https'
 import type { Duplex } from 'node:stream'
-import type { Clock } from '../base/clock.ts'
+import type { Clock, Instant } from '../base/clock.ts'
 import { assert, Refusal } from '../base/errors.ts'
-import type { TlsConnector, TlsIdentity } from './tls-key.ts'
+import { connectAt } from './tls-at.ts'
+import type { TlsIdentity } from './tls-key.ts'
 
 /** With which certificate the device presents itself, where this process holds its key. */
 export interface ClientIdentity {
@@ -26,6 +27,8 @@ export interface Exchange {
   /** Name or address that the server's certificate must carry, when it is not that of the URL. */
   readonly serverName: string | null
   readonly clock: Clock
+  /** When the server's certificate must be valid, where the system's clock is known to be wrong; absent: by that clock. */
+  readonly at?: Instant | undefined
   /** For the whole exchange, ms. */
   readonly timeoutMs: number
   /** For tests of one version. */
@@ -68,12 +71,12 @@ async function send(options: Exchange, signal: AbortSignal): Promise<Answer> {
     ...(body === null ? {} : { 'Content-Length': String(body.length) }),
   }
   const common = { method, headers, signal }
-  if (identity === null || 'key' in identity) {
+  if (options.at === undefined && (identity === null || 'key' in identity)) {
     return await answerTo(options, (on) =>
       tlsRequest(url, { ...common, agent: false, ...tlsOptions(options) }, on),
     )
   }
-  const stream = await connect(options, { chainPem: identity.chainPem, connector: identity.tls, signal })
+  const stream = await connect(options, signal)
   try {
     // HTTP/1.1 as Node speaks it, over TLS that is not Node's; an agent would open a connection of its own
     const plain = { ...common, headers: { Host: url.host, ...headers }, createConnection: () => stream }
@@ -99,18 +102,21 @@ function answerTo(
   })
 }
 
-interface Connection {
-  readonly chainPem: string
-  readonly connector: TlsConnector
-  readonly signal: AbortSignal
-}
-
-async function connect(options: Exchange, { chainPem, connector, signal }: Connection): Promise<Duplex> {
-  const { url, serverName, trustPem } = options
+/** TLS that is not that of `https.request`: with a key in hardware, or as of another instant than the system's clock shows. */
+async function connect(options: Exchange, signal: AbortSignal): Promise<Duplex> {
+  const { url, identity, serverName, trustPem, at } = options
   assert(trustPem !== null, 'strangers are shown nothing')
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
   const port = Number(url.port === '' ? 443 : url.port)
-  return await connector.connect({ host, port, serverName: serverName ?? host, trustPem, chainPem }, signal)
+  const target = { host, port, serverName: serverName ?? host, trustPem }
+  if (identity && 'tls' in identity) {
+    return await identity.tls.connect({ ...target, at, chainPem: identity.chainPem }, signal)
+  }
+  assert(at !== undefined, 'else Node does it')
+  return await connectAt({ ...target, at, options: tlsOptions(options) }, signal).catch((error: Error) => {
+    const detail = `no answer from ${url.host}: ${error.message}`
+    throw new Refusal('server-unreachable', detail, { cause: error })
+  })
 }
 
 function tlsOptions({ identity, serverName, tlsVersion, trustPem }: Exchange): RequestOptions {

@@ -1,5 +1,5 @@
 /** EST (RFC 7030) as the agent's transport, with our server's own questions about a certificate beside it. */
-import type { Clock } from '../base/clock.ts'
+import type { Clock, Instant } from '../base/clock.ts'
 import { Refusal } from '../base/errors.ts'
 import { printable } from '../base/text.ts'
 import { leafOf } from './agent-core.ts'
@@ -38,9 +38,9 @@ export class EstTransport implements AgentTransport {
   async ask(request: TransportRequest): Promise<TransportAnswer> {
     switch (request.operation) {
       case 'credential':
-        return await this.#try(request.bearer)
+        return await this.#try(request)
       case 'renewal-info':
-        return await this.#askWindow(request.bearer)
+        return await this.#askWindow(request)
       default:
         return await this.#est(request)
     }
@@ -58,7 +58,7 @@ export class EstTransport implements AgentTransport {
       clientToken: fingerprint.slice(0, 16),
       certificate: fingerprint,
     })
-    await this.#call({ page: 'report', method: 'POST', body }, bearer)
+    await this.#call({ page: 'report', method: 'POST', body }, { bearer })
   }
 
   async #est(
@@ -68,6 +68,7 @@ export class EstTransport implements AgentTransport {
     const trustPem = 'trustPem' in request ? request.trustPem : undefined
     const client = new EstClient({
       ...this.#clientOptions(request.bearer, trustPem),
+      at: request.at,
       onAnswer: (each) => void (answer = each),
     })
     try {
@@ -83,8 +84,9 @@ export class EstTransport implements AgentTransport {
    * `GET /perennial/v1/credential`. Only a 200 about this certificate is a yes, and only a refusal that names its code a
    * no; a server that has no such page is asked for /cacerts, which shows that certificate, key and chain work in TLS.
    */
-  async #try(bearer: CertificateBearer): Promise<TransportAnswer> {
-    const answer = await this.#call({ page: 'credential', method: 'GET', body: null }, bearer)
+  async #try(by: Caller): Promise<TransportAnswer> {
+    const { bearer, at } = by
+    const answer = await this.#call({ page: 'credential', method: 'GET', body: null }, by)
     if ('kind' in answer) return answer
     const serverNow = dateOf(answer)
     const said = jsonOf(answer)
@@ -101,11 +103,11 @@ export class EstTransport implements AgentTransport {
       return { kind: 'refused', detail: `${printable(code).slice(0, 64)}: ${text}`, serverNow }
     }
     if (answer.status >= 500 || answer.status === 429) return this.#notNow(answer)
-    return await this.#est({ operation: 'cacerts', bearer })
+    return await this.#est({ operation: 'cacerts', bearer, at })
   }
 
-  async #askWindow(bearer: CertificateBearer): Promise<TransportAnswer> {
-    const answer = await this.#call({ page: 'renewal-info', method: 'GET', body: null }, bearer)
+  async #askWindow(by: Caller): Promise<TransportAnswer> {
+    const answer = await this.#call({ page: 'renewal-info', method: 'GET', body: null }, by)
     if ('kind' in answer) return answer
     const serverNow = dateOf(answer)
     const askAgainMs = retryAfterMs(answer, this.#options.clock.now())
@@ -125,7 +127,7 @@ export class EstTransport implements AgentTransport {
   /** @returns the server's answer, or what came instead of one */
   async #call(
     { page, method, body }: Call,
-    { identity }: CertificateBearer,
+    { bearer: { identity }, at }: Caller,
   ): Promise<Answer | TransportAnswer> {
     const { url, trustPem, clock, timeoutMs = 30_000 } = this.#options
     try {
@@ -142,6 +144,7 @@ export class EstTransport implements AgentTransport {
         identity,
         serverName: null,
         clock,
+        at,
         timeoutMs,
         tlsVersion: null,
       })
@@ -175,6 +178,11 @@ export class EstTransport implements AgentTransport {
   }
 }
 
+interface Caller {
+  readonly bearer: CertificateBearer
+  readonly at?: Instant | undefined
+}
+
 /** A request to the device API of our server. */
 interface Call {
   readonly page: 'credential' | 'renewal-info' | 'report'
@@ -198,7 +206,7 @@ async function send(
 
 type Meaning =
   | { readonly kind: 'later'; readonly afterMs: number; readonly detail: string }
-  | { readonly kind: 'refused' | 'failed'; readonly detail: string }
+  | { readonly kind: 'refused' | 'failed'; readonly detail: string; readonly isOutOfTime?: boolean }
 
 function meaningOf(error: Refusal, answer: Answer | null): Meaning {
   const detail = error.message
@@ -209,7 +217,18 @@ function meaningOf(error: Refusal, answer: Answer | null): Meaning {
     const isAboutUs = status >= 300 && status < 500 && status !== 408 && status !== 429
     return { kind: isAboutUs ? 'refused' : 'failed', detail }
   }
+  if (isOutOfTime(error)) return { kind: 'failed', detail, isOutOfTime: true }
   return { kind: isAlert(error.cause) ? 'refused' : 'failed', detail }
+}
+
+/** By the clock of the system: Node's codes, and the words of `openssl s_client` (X509_verify_cert_error_string). */
+function isOutOfTime({ message, cause }: Refusal): boolean {
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
+  return (
+    code === 'CERT_HAS_EXPIRED' ||
+    code === 'CERT_NOT_YET_VALID' ||
+    /certificate (?:has expired|is not yet valid)|certificate verify failed/.test(message)
+  )
 }
 
 /** The server ended the handshake because of what we showed (RFC 8446 §6.2). */

@@ -23,6 +23,7 @@ import { Agent } from './agent.ts'
 import { openKeystore } from './agent-keystore.ts'
 import { CredentialSlots } from './credential-slots.ts'
 import { openTransport } from './open-transport.ts'
+import { askSignedTime } from './signed-time.ts'
 import type { Keystore } from './keystore.ts'
 
 export interface AgentHost {
@@ -90,6 +91,7 @@ export async function openAgent(host: AgentHost): Promise<Agent> {
     inbox: new Inbox(directory, write),
     ocsp: new OcspFile(directory, write),
     transport: host.transport ?? openTransport(config, { anchors, clock, random }),
+    signedTime: askSignedTime({ clock, random }),
     ...(bootstrap ? { bootstrap } : {}),
     ...(onEvent ? { onEvent } : {}),
   })

@@ -41,12 +41,14 @@ export function eitherTransport(mqtt: AgentTransport, est: AgentTransport): Agen
     async ask(request) {
       const details: string[] = []
       let answer: TransportAnswer | null = null
+      let isOutOfTime = false
       for (const transport of first(request)) {
         answer = await transport.ask(request)
         if (answer.kind !== 'failed') return answer
+        isOutOfTime ||= answer.isOutOfTime === true
         details.push(answer.detail)
       }
-      return { serverNow: null, ...answer, kind: 'failed', detail: details.join('; ') }
+      return { serverNow: null, ...answer, kind: 'failed', detail: details.join('; '), isOutOfTime }
     },
     ...(report ? { report: async (each) => await report.call(mqtt, each) } : {}),
     ...(deliver ? { deliver: (receive) => deliver.call(mqtt, receive) } : {}),

@@ -138,6 +138,16 @@ suite('TLS through openssl s_client', { skip: missing('openssl') }, () => {
     assert.equal((await read(await connect({ serverName: '127.0.0.1' }))).toString(), 'hello')
   })
 
+  test('the server must be valid at the instant that is given', async () => {
+    onSocket = (socket) => socket.end('hello')
+    const at = systemClock.now()
+    assert.equal((await read(await connect({ at }))).toString(), 'hello')
+    for (const years of [-3_650, 3_650]) {
+      const stream = await connect({ at: at + years * dayMs })
+      await assert.rejects(read(stream), /certificate verify failed/)
+    }
+  })
+
   test('an alert about the certificate of the device is told as Node tells it', async () => {
     const other = makeCertificate({ ...life, subject: 'CN=other root' })
     const unknown = makeCertificate({

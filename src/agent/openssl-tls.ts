@@ -32,6 +32,7 @@ export function opensslTls(options: OpensslTlsOptions): TlsConnector {
       if (others.length > 0) {
         args.push('-cert_chain', await present(options, `tls-${slot}-chain.pem`, others.join('')))
       }
+      if (target.at !== undefined) args.push('-attime', String(Math.floor(target.at / 1000)))
       args.push(...keyArgs)
       signal.throwIfAborted()
       return new ProgramStream(startProgram('openssl', { args, env, timeoutMs: Infinity }), signal)

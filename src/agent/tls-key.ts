@@ -1,6 +1,7 @@
 /** With what a device proves in TLS who it is: a key in this process, or something that does TLS with a key that it never sees. */
 import type { KeyObject } from 'node:crypto'
 import type { Duplex } from 'node:stream'
+import type { Instant } from '../base/clock.ts'
 
 /** Where a TLS connection goes, and who must be there. */
 export interface TlsTarget {
@@ -10,6 +11,8 @@ export interface TlsTarget {
   readonly serverName: string
   /** Pinned trust anchors, PEM: the only ones. */
   readonly trustPem: string
+  /** When the server's certificate must be valid; absent: by the system's clock. */
+  readonly at?: Instant | undefined
   /** Certificates to present, PEM, leaf first. */
   readonly chainPem: string
 }

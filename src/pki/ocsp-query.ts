@@ -3,8 +3,9 @@ import { hash } from 'node:crypto'
 import type { Certificate } from './certificate.ts'
 import { readDer } from './der.ts'
 import { readBitStringBytes } from './der-values.ts'
-import { nullValue, octetString, oid, sequence } from './der-writer.ts'
+import { explicit, nullValue, octetString, oid, sequence } from './der-writer.ts'
 import { encodeSerialNumber } from './extension-values.ts'
+import { encodeExtensions, makeExtension } from './extensions.ts'
 import type { OcspHash } from './ocsp-request.ts'
 import { oids } from './oid.ts'
 
@@ -14,11 +15,20 @@ export interface OcspQuestion {
   readonly issuer: Pick<Certificate, 'subjectDer' | 'spki'>
   /** SHA-256 where the responder is known to read it (RFC 9919 §3.1.1); SHA-1 for every one. */
   readonly hash: OcspHash
+  /**
+   * 32 octets that nobody has seen before (RFC 9654 §2.1): the answer is then signed for this request alone. Without, it may be
+   * one that was signed before, and be kept by others on the way.
+   */
+  readonly nonce?: Uint8Array
 }
 
-/** OCSPRequest, DER. Without a nonce: the answer may be one that was signed before, and be kept by others on the way. */
+/** OCSPRequest, DER. */
 export function encodeOcspRequest(question: OcspQuestion): Uint8Array {
-  return sequence(sequence(sequence(sequence(encodeOcspCertId(question))))).slice()
+  const list = sequence(sequence(encodeOcspCertId(question)))
+  const { nonce } = question
+  if (!nonce) return sequence(sequence(list)).slice()
+  const extension = makeExtension(oids.ocspNonce, octetString(nonce))
+  return sequence(sequence(list, explicit(2, encodeExtensions([extension])))).slice()
 }
 
 /** CertID (§4.1.1). */

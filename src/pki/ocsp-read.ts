@@ -9,6 +9,7 @@ import { Refusal } from '../base/errors.ts'
 import { type Certificate, parseCertificate } from './certificate.ts'
 import { DerFields, type DerNode, explicitInner, isContext, malformed, readDer } from './der.ts'
 import { readBitStringBytes, readEnumerated, readOctetString, readOid, readTime } from './der-values.ts'
+import { findExtension, parseExtensionList } from './extensions.ts'
 import { parsePublicKey } from './key.ts'
 import { publicKeyBits } from './ocsp-query.ts'
 import { oids } from './oid.ts'
@@ -44,23 +45,49 @@ const maxBytes = 65_536
  *   is of the future
  */
 export function checkOcspResponse({ der, leaf, issuer, now }: OcspToCheck): CheckedOcsp {
-  const basic = new DerFields(basicResponse(der), 'BasicOCSPResponse')
-  const data = basic.take('sequence', 'tbsResponseData')
-  const algorithm = parseAlgorithm(basic.take('sequence', 'signatureAlgorithm'))
-  const signature = readBitStringBytes(basic.any('signature'), 'signature')
-  const certs = basic.context(0)
-  basic.end()
-  const { responder, producedAt, singles } = readData(data)
-  const signer = signerOf(responder, certs, issuer, now)
-  if (!verifySignature({ key: parsePublicKey(signer), algorithm, data: data.raw, signature })) {
-    throw new Refusal('bad-signature', 'the signature of the OCSP response does not fit it')
-  }
+  const { producedAt, singles } = signedData(der, issuer, now)
   const single = singles.find((each) => isAbout(each, leaf, issuer))
   if (!single) throw invalid(`it is not about certificate ${leaf.serialNumber}`)
   const checked = { ...readSingle(single), producedAt }
   if (checked.thisUpdate > now + toleranceMs) throw invalid(`it is of the future: ${iso(checked.thisUpdate)}`)
   if (checked.nextUpdate <= now) throw invalid(`it lapsed at ${iso(checked.nextUpdate)}`)
   return checked
+}
+
+export interface SignedTimeToCheck {
+  readonly der: Uint8Array
+  /** The CA that was asked. */
+  readonly issuer: Certificate
+  /** Of the request: nobody can have signed it before. */
+  readonly nonce: Uint8Array
+}
+
+/**
+ * The time that the responder's clock showed when it signed an answer to this nonce. It needs no clock of ours: the signer's own
+ * certificate is looked at as of that time.
+ * @returns `producedAt`, whole seconds
+ * @throws Refusal as `checkOcspResponse`; `server-answer-invalid` also for an answer without this nonce
+ */
+export function checkSignedTime({ der, issuer, nonce }: SignedTimeToCheck): Instant {
+  const { producedAt, nonce: answered } = signedData(der, issuer, null)
+  if (answered === null || !equalBytes(answered, nonce)) throw invalid('it does not repeat the nonce')
+  return producedAt
+}
+
+/** What somebody has signed who may. @param now null: as of the time that it says itself */
+function signedData(der: Uint8Array, issuer: Certificate, now: Instant | null): Data {
+  const basic = new DerFields(basicResponse(der), 'BasicOCSPResponse')
+  const node = basic.take('sequence', 'tbsResponseData')
+  const algorithm = parseAlgorithm(basic.take('sequence', 'signatureAlgorithm'))
+  const signature = readBitStringBytes(basic.any('signature'), 'signature')
+  const certs = basic.context(0)
+  basic.end()
+  const data = readData(node)
+  const signer = signerOf(data.responder, certs, issuer, now ?? data.producedAt)
+  if (!verifySignature({ key: parsePublicKey(signer), algorithm, data: node.raw, signature })) {
+    throw new Refusal('bad-signature', 'the signature of the OCSP response does not fit it')
+  }
+  return data
 }
 
 /** By their numbers (§4.2.1). */
@@ -95,6 +122,8 @@ interface Data {
   readonly responder: DerNode
   readonly producedAt: Instant
   readonly singles: readonly DerNode[]
+  /** Of the request that it answers; null when it answers every one. */
+  readonly nonce: Uint8Array | null
 }
 
 function readData(node: DerNode): Data {
@@ -103,9 +132,16 @@ function readData(node: DerNode): Data {
   const responder = fields.any('responderID')
   const producedAt = readTime(fields.any('producedAt'), 'producedAt')
   const singles = fields.take('sequence', 'responses').children
-  fields.context(1)
+  const extensions = fields.context(1)
   fields.end()
-  return { responder, producedAt, singles }
+  return { responder, producedAt, singles, nonce: extensions && readNonce(extensions) }
+}
+
+/** RFC 9654 §2.1: an OCTET STRING in the extension's value. */
+function readNonce(node: DerNode): Uint8Array | null {
+  const list = parseExtensionList(explicitInner(node, 'responseExtensions'), 'responseExtensions')
+  const extension = findExtension(list, oids.ocspNonce)
+  return extension && readOctetString(readDer(extension.value), 'nonce')
 }
 
 /** @returns its SubjectPublicKeyInfo: the CA's own, or that of a signer whom the CA itself certified for this (§4.2.2.2) */

@@ -18,6 +18,7 @@ export interface AnswerOptions {
   readonly now: Instant
   readonly lifetimeMs?: number
   readonly hash?: 'sha1' | 'sha256'
+  readonly nonce?: Uint8Array | null
 }
 
 export function ocspAnswer(
@@ -29,6 +30,7 @@ export function ocspAnswer(
     now,
     lifetimeMs = hourMs,
     hash: name = 'sha1',
+    nonce = null,
   }: AnswerOptions,
 ): Uint8Array {
   const responseData = encodeOcspResponseData({
@@ -37,7 +39,7 @@ export function ocspAnswer(
     thisUpdate: now - minuteMs,
     nextUpdate: now + lifetimeMs,
     singles: [{ certId: encodeOcspCertId({ leaf, issuer: issuer.certificate, hash: name }), status }],
-    nonce: null,
+    nonce,
   })
   const signatureAlgorithm = defaultSignatureAlgorithm(signer.keyAlgorithm)
   const signature = signData(signer.keys.privateKey, signatureAlgorithm, responseData)

@@ -23,6 +23,9 @@ export const softhsmModule = '/usr/lib/softhsm/libsofthsm2.so'
 
 const multiarch = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' }[process.arch as string] ?? 'lib'
 
+/** Preloaded, it shows a process another time. */
+export const faketimeLibrary = `/usr/lib/${multiarch}/faketime/libfaketime.so.1`
+
 const jars = ['bcpkix', 'bcprov', 'bcutil', 'bctls'].map((name) => `/usr/share/java/${name}.jar`)
 
 const programs = {
@@ -101,6 +104,11 @@ const programs = {
     find: () =>
       onPath('tpm2-abrmd') ?? (isExecutable('/usr/sbin/tpm2-abrmd') ? '/usr/sbin/tpm2-abrmd' : null),
     install: 'tpm2-abrmd libtss2-tcti-tabrmd0 libtss2-tcti-swtpm0',
+  },
+  faketime: {
+    find: () => onPath('faketime'),
+    files: [faketimeLibrary],
+    install: 'faketime',
   },
   dbus: { find: () => onPath('dbus-daemon') && onPath('dbus-send'), install: 'dbus' },
   zlint: {
