@@ -45,6 +45,7 @@ export interface CampaignReport {
 /** Sums so far, by time. */
 export interface CampaignSeries {
   readonly targets: number
+  readonly intervalMs: number
   readonly points: readonly {
     readonly at: string
     readonly triggered: number
@@ -52,6 +53,24 @@ export interface CampaignSeries {
     readonly confirmed: number
     readonly ended: number
   }[]
+}
+
+/** Targets to go: all of them at the start, then at the end of each interval, the last of which is not over yet. */
+export function burndownOf(
+  { startedAt, endedAt, targets }: Pick<CampaignSummary, 'startedAt' | 'endedAt' | 'targets'>,
+  { intervalMs, points }: CampaignSeries,
+  at: number,
+): readonly { readonly at: number; readonly toGo: number }[] {
+  if (startedAt === null) return []
+  const start = Date.parse(startedAt)
+  const last = Math.max(start, endedAt === null ? at : Date.parse(endedAt))
+  return [
+    { at: start, toGo: targets },
+    ...points.map((point) => ({
+      at: Math.min(last, Date.parse(point.at) + intervalMs),
+      toGo: Math.max(0, targets - point.confirmed),
+    })),
+  ]
 }
 
 /** In the order in which a device goes through them; each holds those that are further as well. */

@@ -1,8 +1,9 @@
 /** One campaign: where it stands, what it waits for, what came of it, and the controls. */
 import { Link, useParams } from '@tanstack/react-router'
-import { useCallback, type ReactNode } from 'react'
+import { useCallback, useMemo, type ReactNode } from 'react'
 import { apiPath, Problem } from '../api/http.ts'
 import {
+  burndownOf,
   funnelOf,
   isFinished,
   type Campaign,
@@ -11,6 +12,7 @@ import {
 } from '../api/campaign-shapes.ts'
 import { renewalStates } from '../api/shapes.ts'
 import { useApi } from '../api/use-api.ts'
+import { useNow } from '../base/clock.ts'
 import { count, percent, quoted } from '../base/text.ts'
 import { instantText, useZone } from '../base/time.ts'
 import { categoryAxis, Chart, valueAxis, type Palette } from '../charts/chart.tsx'
@@ -175,7 +177,9 @@ function Pictures({ campaign, path }: { readonly campaign: Campaign; readonly pa
 function Burndown({ campaign, path }: { readonly campaign: Campaign; readonly path: string }): ReactNode {
   const progress = useApi<CampaignSeries>(`${path}/series`)
   const zone = useZone()
-  const points = progress.data?.points
+  const at = useNow()
+  const series = progress.data
+  const points = useMemo(() => series && burndownOf(campaign, series, at), [campaign, series, at])
   const { targets, id } = campaign
   const option = useCallback(
     (palette: Palette) => {
@@ -184,7 +188,7 @@ function Burndown({ campaign, path }: { readonly campaign: Campaign; readonly pa
         xAxis: {
           ...categoryAxis(
             palette,
-            given.map(({ at }) => instantText(Date.parse(at), 'minute', zone)),
+            given.map((point) => instantText(point.at, 'minute', zone)),
           ),
           boundaryGap: false,
         },
@@ -198,7 +202,7 @@ function Burndown({ campaign, path }: { readonly campaign: Campaign; readonly pa
             symbol: 'none',
             areaStyle: { opacity: 0.16 },
             lineStyle: { width: 2 },
-            data: given.map(({ confirmed }) => Math.max(0, targets - confirmed)),
+            data: given.map(({ toGo }) => toGo),
           },
         ],
       }
@@ -215,18 +219,18 @@ function Burndown({ campaign, path }: { readonly campaign: Campaign; readonly pa
         points && {
           name: `burndown-${id}`,
           head: ['At', 'To go'],
-          rows: points.map(({ at, confirmed }) => [at, targets - confirmed]),
+          rows: points.map((point) => [new Date(point.at).toISOString(), point.toGo]),
         }
       }
       call={{ path: apiPath(`${path}/series`) }}
     >
       <Answered result={progress} what="the burndown">
         {() =>
-          (points?.length ?? 0) < 2 ? (
+          campaign.startedAt === null ? (
             <Empty title="It has not begun" />
           ) : (
             <Chart
-              label={`Devices to go, from ${targets} to ${targets - (points?.at(-1)?.confirmed ?? 0)}`}
+              label={`Devices to go, from ${targets} to ${points?.at(-1)?.toGo ?? targets}`}
               option={option}
               isLow
             />
