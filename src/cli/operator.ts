@@ -47,6 +47,7 @@ function registerAdd(operator: Command, cli: CliContext): void {
         [
           'Make an account and print the link on which the person sets password and authenticator app, once. An account with',
           '--oidc logs in with the OpenID provider, one with --certificate shows a client certificate; neither needs a link.',
+          'The admin port speaks no TLS of its own yet, so an account with --certificate cannot log in so far: give machines a token.',
         ].join('\n'),
       )
       .argument('<name>', 'of the account: a-z 0-9 . _ @ -')

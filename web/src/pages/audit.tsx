@@ -100,7 +100,7 @@ export function Audit(): ReactNode {
         exported={{ path: '/exports/facts', query }}
         call={{
           path: apiPath('/facts', query),
-          command: `audit tail${filter === '' ? '' : ` --filter ${quoted(filter)}`}`,
+          command: `api listFacts${filter === '' ? '' : ` ${quoted(`filter=${filter}`)}`}`,
         }}
       >
         {result.error && items.length === 0 ? (
@@ -152,7 +152,7 @@ function Proof(): ReactNode {
       how="A C2SP tlog-proof: the leaf hash of the entry, hashed with its siblings up to the root (RFC 9162 §2.1.3), must give the root that the checkpoint has signed with the installation’s Ed25519 key. Compare the key with the one that you keep elsewhere."
       call={{
         path: apiPath(`/facts/${entry || 'ENTRY'}/proof`),
-        command: `audit prove --entry ${entry || 'ENTRY'}`,
+        command: `api getFactProof index=${entry || 'ENTRY'}`,
       }}
     >
       <form className="form" onSubmit={(event) => void submit(event)}>

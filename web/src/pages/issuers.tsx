@@ -174,7 +174,7 @@ function Leaves(): ReactNode {
               rows: rows.months.map((month, at) => [month, ...rows.issuers.map(([, left]) => left[at])]),
             }
       }
-      call={{ path: apiPath('/expiry', query), command: 'cert expiry --by month --split issuer' }}
+      call={{ path: apiPath('/expiry', query), command: 'cert expiry --by month --stack issuer' }}
     >
       <Answered result={result} what="certificates by issuer">
         {() =>

@@ -261,7 +261,7 @@ function OrderDialog({ values, preview, onClose }: OrderDialogProps): ReactNode 
         method: 'POST',
         path: apiPath('/revocations'),
         body,
-        command: `revoke batch ${options.join(' ')} --reason ${reason} --note ${quoted(note)}`,
+        command: `revoke batch ${options.join(' ')} --reason ${reason} --note ${quoted(note)} --yes`,
       }}
       onAct={() => run.mutate()}
       onClose={() => onClose(false)}

@@ -59,7 +59,7 @@ export function Webhooks(): ReactNode {
             each.detail,
           ]),
         }}
-        call={{ path: apiPath('/notifications'), command: 'alert history' }}
+        call={{ path: apiPath('/notifications'), command: 'alert notifications' }}
       >
         <Answered result={result} what="messages">
           {() => <Messages items={items} />}
