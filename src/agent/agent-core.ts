@@ -168,16 +168,23 @@ export class AgentCore {
     return { answer, memory: { ...memory, time: { observedAt, offsetMs } } }
   }
 
-  /** Asks by the clock that is believed; where ours makes the server's certificate invalid, by its signed time. */
+  /**
+   * Asks as of the system's clock; where that makes the server's certificate invalid, as of what the server's clock has shown, and
+   * then as of its signed time. In this order a server that once told a wrong time cannot keep a device away whose clock is right.
+   */
   async #reach(
     request: TransportRequest,
     memory: AgentMemory,
   ): Promise<{ answer: TransportAnswer; memory: AgentMemory }> {
     const { transport, clock } = this.parts
+    const answer = await transport.ask(request)
+    if (answer.kind !== 'failed' || answer.isOutOfTime !== true) return { answer, memory }
     const now = clock.now()
     const trusted = trustedNow(memory, now)
-    const answer = await transport.ask(trusted === now ? request : { ...request, at: trusted })
-    if (answer.kind !== 'failed' || answer.isOutOfTime !== true) return { answer, memory }
+    if (trusted !== now) {
+      const again = await transport.ask({ ...request, at: trusted })
+      if (again.kind !== 'failed') return { answer: again, memory }
+    }
     const signed = await this.#askSignedTime(request)
     if (signed === null) return { answer, memory }
     const time = { observedAt: clock.now(), offsetMs: signed - clock.now() }

@@ -240,6 +240,38 @@ suite('clock', () => {
     assert.equal(rig.server.issued.length, 2)
   })
 
+  test('a server that told a wrong time once does not keep away a device whose own clock is right', async () => {
+    const rig = await new Rig().enrolled()
+    await rig.toRenewal()
+    rig.server.clockOffsetMs = 3650 * dayMs
+    const agent = await rig.boot()
+    await agent.step()
+    rig.server.clockOffsetMs = 0
+    const asked: (number | undefined)[] = []
+    rig.server.says = ({ at }) => {
+      asked.push(at)
+      // as of that time its own certificate is long over
+      return at === undefined ? null : { kind: 'failed', detail: 'path-invalid', serverNow: null }
+    }
+    await work(rig, agent)
+    assert.equal(rig.server.issued.length, 2)
+    assert.ok(asked.length > 0 && asked.every((at) => at === undefined), 'the system clock comes first')
+  })
+
+  test('a clock that hides the server is not corrected by what nobody proves', async () => {
+    const rig = await new Rig().enrolled()
+    await rig.toRenewal()
+    rig.clock.at -= 3650 * dayMs
+    rig.server.clockOffsetMs = 3650 * dayMs
+    rig.server.says = ({ at }) =>
+      at === undefined
+        ? { kind: 'failed', detail: 'not yet valid', serverNow: null, isOutOfTime: true }
+        : null
+    const agent = await rig.boot()
+    const { step, outcome } = await agent.step()
+    assert.deepEqual([step.kind, outcome], ['ask-time', 'failed'], 'nobody proves the time')
+  })
+
   test('a clock that is behind does not sleep over what the server asks for', async () => {
     const rig = await new Rig({ validityMs: 90 * dayMs, renewBeforeMs: 90 * dayMs }).enrolled()
     const agent = await rig.boot()

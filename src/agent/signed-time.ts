@@ -3,8 +3,7 @@
  * valid. It is an OCSP answer about the device's own certificate with a nonce (RFC 6960 §4.2.1, RFC 9654): signed now, for this
  * question, by a key that the device's CA has certified for it. No clock is needed to ask, and nobody on the way can make one.
  */
-import type { Clock, Instant } from '../base/clock.ts'
-import { iso } from '../base/clock.ts'
+import { iso, type Clock, type Instant } from '../base/clock.ts'
 import { Refusal } from '../base/errors.ts'
 import type { Random } from '../base/random.ts'
 import type { Certificate } from '../pki/certificate.ts'

@@ -3,13 +3,13 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { systemClock } from '../../src/base/clock.ts'
 import { mosquittoAcl, mosquittoConf } from '../../src/protocols/mqtt-acl.ts'
 import { createCa } from '../helpers/ca.ts'
 import { freePorts } from '../helpers/checkout.ts'
+import { answers } from '../helpers/mosquitto.ts'
 import { temporaryFolder } from '../helpers/perennial.ts'
 import { missing, programPath } from '../helpers/require.ts'
 import { run } from '../helpers/run.ts'
@@ -70,14 +70,3 @@ test('Mosquitto starts with them, and lets a device write to its own topics only
     await gone
   }
 })
-
-function answers(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1')
-    socket.once('connect', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.once('error', () => resolve(false))
-  })
-}
